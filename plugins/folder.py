@@ -1,0 +1,159 @@
+"""Keep a folder equal to the site.
+
+The folder can be what your web server shows, or what you upload. Files that Amplify did not write stay as they are; what
+it wrote and no longer needs goes. Each file appears whole or not at all.
+
+    [[channel]]
+    name = "website"
+    plugin = "folder"
+    path = "public"
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path, PurePosixPath
+
+from amplify.api import Asset, Channel, Digest, Services, hookimpl
+
+LIST = ".amplify-files"
+"""In the folder: a line for each file that Amplify wrote, added before the file itself is."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """`path`: the folder, relative to the community or absolute."""
+
+    path: str
+
+
+class Folder:
+    """A mirror of the site in a folder of this machine."""
+
+    local = True
+
+    def __init__(self, options: Options, services: Services) -> None:
+        self._root = (services.folder / options.path).resolve()
+        home = services.folder.resolve()
+        if self._root == home or home.is_relative_to(self._root):
+            raise ValueError(
+                f"path = {options.path!r} would be the community folder itself; give the site a folder of its own, like public"
+            )
+        self._times = services.cache / "times.json"
+
+    def listing(self) -> Mapping[PurePosixPath, Digest]:
+        """What Amplify wrote here, with the digests of what is there now; unchanged files are not read again."""
+        known = self._known_times()
+        found: dict[PurePosixPath, Digest] = {}
+        stamps: dict[str, list[object]] = {}
+        for path in self._written():
+            file = self._root / path
+            with contextlib.suppress(OSError):
+                stat = file.stat()
+                stamp = [stat.st_mtime_ns, stat.st_size]
+                before = known.get(path)
+                digest = str(before[2]) if before and before[:2] == stamp else _digest(file)
+                found[PurePosixPath(path)] = Digest(digest)
+                stamps[path] = [*stamp, digest]
+        if stamps != known:
+            _write(self._times, json.dumps(stamps).encode())
+        return found
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        """A file's bytes, or None."""
+        try:
+            return (self._root / path).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Changes are noted before they are made, and the list is put in order at the end, come what may."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        session = Session(self._root)
+        try:
+            yield session
+        finally:
+            session.close()
+            self._tidy()
+
+    def _tidy(self) -> None:
+        there = sorted(path for path in self._written() if (self._root / path).exists())
+        _write(self._root / LIST, "".join(f"{path}\n" for path in there).encode())
+
+    def _written(self) -> set[str]:
+        try:
+            lines = (self._root / LIST).read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return set()
+        return {line for line in lines if line and _inside(line)}
+
+    def _known_times(self) -> dict[str, list[object]]:
+        try:
+            known = json.loads(self._times.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+
+class Session:
+    """The folder while it is being changed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._new = root / f"{LIST}.new"
+        self._list = (root / LIST).open("a", encoding="utf-8")
+
+    def put(self, asset: Asset) -> None:
+        """Copy beside its place, then rename."""
+        self._list.write(f"{asset.path}\n")
+        self._list.flush()
+        target = self._root / asset.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(asset.source, self._new)
+        self._new.replace(target)
+
+    def remove(self, path: PurePosixPath) -> None:
+        """Remove a file, and the folders that it leaves empty."""
+        target = self._root / path
+        target.unlink(missing_ok=True)
+        for folder in target.relative_to(self._root).parents[:-1]:
+            with contextlib.suppress(OSError):
+                (self._root / folder).rmdir()
+
+    def close(self) -> None:
+        """No more changes; a half-copied file goes."""
+        self._list.close()
+        self._new.unlink(missing_ok=True)
+
+
+def _inside(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts and ":" not in pure.parts[0]
+
+
+def _digest(file: Path) -> str:
+    state = blake2b(digest_size=16)
+    with file.open("rb") as opened:
+        while piece := opened.read(1 << 20):
+            state.update(piece)
+    return state.hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+@hookimpl
+def amplify_channels() -> list[Channel]:
+    """The kind `folder`."""
+    return [Channel("folder", Options, Folder)]

@@ -1,0 +1,5 @@
+"""`python -m amplify`."""
+
+from amplify.cli import main
+
+main()

@@ -1,0 +1,316 @@
+"""The whole of Amplify in one picture, and the only module that knows the order.
+
+    sources ─► gather ─► inbox ─► review ─► contributions/ ─► draft ─► editions/
+                                                                          │
+    folder ─► load ─► Content ─► select(now) ─► public, due, coming ─► build ─► Site
+                                                   │                              │
+                     history (record) ─► plan: site against mirrors, publications against the record
+                                                   │
+                            compose: messages for what is due ─► deliver ─► receipts ─► record
+
+`prepare` goes as far as the plan and changes nothing outside `.amplify/`; `carry_out` does what the plan says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from amplify import compose, deliver, folder, registry, select, site
+from amplify import config as configuration
+from amplify import plan as planning
+from amplify.api import Announcer, Mirror
+from amplify.cache import Cache
+from amplify.config import Plugged, Settings
+from amplify.deliver import Job, Progress
+from amplify.errors import AmplifyError, Busy, FolderError, Problem
+from amplify.model import Announcement, AnnounceStep, Content, Key, MirrorStep, Plan, Publication, Site, State
+from amplify.pages import Views
+from amplify.plan import Outlet, Wanted
+from amplify.registry import Instance
+from amplify.render import Renderer
+from amplify.select import Selection
+from amplify.store import Store
+
+STATE = ".amplify"
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    """The clock on the wall."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Community:
+    """An opened folder: its settings, its caches and its record."""
+
+    settings: Settings
+    cache: Cache
+    store: Store
+    clock: Clock
+
+    @property
+    def state(self) -> Path:
+        """Where the working files are."""
+        return self.settings.root / STATE
+
+
+@contextmanager
+def opened(root: Path, clock: Clock = now) -> Iterator[Community]:
+    """The community in `root`. Raises AmplifyError where there is none, FolderError where its settings are wrong."""
+    settings = configuration.load(root)
+    state = root / STATE
+    with contextlib.ExitStack() as stack:
+        cache = Cache(state / "cache")
+        stack.callback(cache.close)
+        store = Store(root / settings.state.database)
+        stack.callback(store.close)
+        yield Community(settings=settings, cache=cache, store=store, clock=clock)
+
+
+@contextmanager
+def alone(community: Community) -> Iterator[None]:
+    """Hold the community, so that nobody else publishes; what a dead holder was sending becomes in doubt. Raises Busy."""
+    lock = FileLock(community.state / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Busy(
+            "Another  amplify publish  is at work in this folder. Nothing was done here.\n  Wait until it is finished, then look:  amplify status"
+        ) from None
+    try:
+        community.store.recover(community.clock())
+        yield
+    finally:
+        lock.release()
+
+
+# -- as far as the plan --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The folder as a site at one moment."""
+
+    content: Content
+    selection: Selection
+    site: Site
+    problems: tuple[Problem, ...]
+
+
+def check(community: Community) -> tuple[Content, tuple[Problem, ...]]:
+    """Everything in the folder, and all that is wrong with it."""
+    loaded = folder.load(community.settings, community.cache)
+    return loaded.content, loaded.problems
+
+
+def build(community: Community, at: datetime, *, drafts: bool = False) -> Built:
+    """load, select, build. Raises FolderError with every error in the folder."""
+    content, problems = check(community)
+    if errors := [one for one in problems if one.severity == "error"]:
+        raise FolderError(errors)
+    selection = select.select(content, at, drafts=drafts)
+    built = site.build(content, selection, community.settings, community.cache)
+    return Built(content=content, selection=selection, site=built, problems=problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan and everything that carrying it out needs."""
+
+    plan: Plan
+    built: Built
+    channels: tuple[Instance, ...]
+
+
+def channels(community: Community) -> tuple[Instance, ...]:
+    """The channels of the settings, ready to work. Raises FolderError."""
+    settings = community.settings
+    kinds = registry.load(settings.root, settings.disable, {table.plugin for table in settings.channel})
+    return registry.channels(settings, kinds, community.state, community.clock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for, in the words of people. `present` False: the clock is not the wall's, so only rehearsals may run."""
+
+    publications: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    announce: tuple[str, ...] = ()
+    site_only: bool = False
+    present: bool = True
+
+
+def prepare(community: Community, options: Options) -> Prepared:
+    """The plan for now. Raises AmplifyError and FolderError; nothing outside `.amplify/` has changed then."""
+    now = community.clock()
+    made = channels(community)
+    built = build(community, now)
+    if not options.present and (far := [one.table.name for one in made if not one.local]):
+        raise AmplifyError(f"--at is for rehearsals, and {', '.join(far)} would really send. Nothing was sent.\n  To look:  add --dry-run")
+    if unknown := set(options.channels) - {one.table.name for one in made}:
+        raise AmplifyError(
+            f"There is no channel called {', '.join(sorted(unknown))}. Nothing was sent.\n  Possible:  {', '.join(one.table.name for one in made)}"
+        )
+    listings = {one.table.name: one.works.listing() for one in made if isinstance(one.works, Mirror)}
+    plan = planning.plan(
+        now,
+        [planning.mirror(name, built.site, listing) for name, listing in listings.items()],
+        built.selection,
+        [_outlet(one) for one in made if isinstance(one.works, Announcer)],
+        community.store.announcements(),
+        community.store.audience,
+        community.settings,
+        _wanted(built.selection, options),
+    )
+    return Prepared(plan=plan, built=built, channels=made)
+
+
+def _wanted(selection: Selection, options: Options) -> Wanted:
+    return Wanted(
+        publications=(*named(selection, options.publications), *named(selection, options.announce if options.publications else ())),
+        channels=options.channels,
+        announce=named(selection, options.announce),
+        site_only=options.site_only,
+    )
+
+
+def idle(prepared: Prepared) -> bool:
+    """Whether there is nothing to do."""
+    return planning.nothing_to_do(prepared.plan)
+
+
+def _outlet(one: Instance) -> Outlet:
+    assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
+    traits = one.works.traits
+    return Outlet(table=one.table, outside=not one.local, rehearsal=one.rehearsal, subscribers=traits.audience == "subscribers")
+
+
+def named(selection: Selection, names: Iterable[str]) -> tuple[Key, ...]:
+    """The publications that people mean by a key, a slug, a file or a title. Raises AmplifyError naming what there is."""
+    found: list[Key] = []
+    waiting = {str(one.key): one for one in selection.waiting}
+    for name in names:
+        wanted = name.casefold()
+        matches = [one.key for one in selection.publications if wanted in _names(one)]
+        if not matches:
+            held = next((one for one in waiting.values() if wanted in (str(one.key).casefold(), one.title.casefold())), None)
+            because = (
+                f"{held.title!r} is a draft or has a date to come; it cannot go."
+                if held
+                else f"There is nothing called {name!r} that is public."
+            )
+            known = ", ".join(one.path.strip("/") for one in selection.publications[:5])
+            raise AmplifyError(f"{because} Nothing was sent.\n  Possible:  {known}")
+        found += matches
+    return tuple(found)
+
+
+def _names(one: Publication) -> set[str]:
+    slug = one.path.strip("/").rsplit("/", 1)[-1]
+    return {
+        str(one.key).casefold(),
+        one.title.casefold(),
+        slug,
+        one.path.strip("/"),
+        one.at.file.as_posix(),
+        one.at.file.name,
+        f"{one.kind}/{slug}",
+    }
+
+
+# -- carrying it out -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a run did. `failures` are lines for people, one for each channel that could not do its part."""
+
+    put: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    announced: list[Announcement] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing failed, was refused, put off or is in doubt."""
+        troubled = (State.DOUBT, State.REFUSED, State.DEFERRED, State.PLANNED)
+        return not self.failures and not any(one.counts.get(state) for one in self.announced for state in troubled)
+
+
+def carry_out(community: Community, prepared: Prepared, progress: Progress) -> Report:
+    """Mirrors first, so that every link works, then the announcers; one that fails does not stop the others."""
+    report = Report()
+    by_name = {one.table.name: one for one in prepared.channels}
+    for step in prepared.plan.mirrors:
+        _mirror(step, by_name[step.channel], report, progress)
+    if report.failures and prepared.plan.announce:
+        report.failures.append("Nothing was sent, since the website is not in order.")
+    elif prepared.plan.announce:
+        _announce(community, prepared, by_name, report, progress)
+    return report
+
+
+def put_into(community: Community, built: Built, out: Path, progress: Progress) -> MirrorStep:
+    """The site in the folder `out`, and what that took."""
+    kinds = registry.load(community.settings.root, wanted={"folder"})
+    table = Plugged(name="build", plugin="folder", options={"path": str(out)})
+    one = registry.instance(table, kinds.channels["folder"], community.settings.root, community.state, community.clock)
+    assert isinstance(one.works, Mirror)  # noqa: S101 - a folder is one
+    step = planning.mirror("build", built.site, one.works.listing())
+    deliver.mirror(step, one.works, progress)
+    return step
+
+
+def history(community: Community, name: str | None = None) -> tuple[Announcement, ...]:
+    """What was sent, newest first: all of it, or of the publication that people call `name`."""
+    found = tuple(reversed(community.store.announcements()))
+    if name is None:
+        return found
+    content, _ = check(community)
+    everything = select.select(content, community.clock(), drafts=True)
+    keys = set(named(everything, [name]))
+    return tuple(one for one in found if one.publication in keys)
+
+
+def _mirror(step: MirrorStep, one: Instance, report: Report, progress: Progress) -> None:
+    assert isinstance(one.works, Mirror)  # noqa: S101 - the plan holds mirrors
+    try:
+        deliver.mirror(step, one.works, progress)
+    except AmplifyError as error:
+        report.failures.append(str(error))
+        return
+    report.put[step.channel] = len(step.new) + len(step.changed)
+    report.removed[step.channel] = len(step.remove)
+
+
+def _announce(community: Community, prepared: Prepared, by_name: Mapping[str, Instance], report: Report, progress: Progress) -> None:
+    store, settings = community.store, community.settings
+    views, renderer = Views(prepared.built.selection, settings), Renderer(settings)
+    run = store.begin_run(community.clock())
+    for step in prepared.plan.announce:
+        one = by_name[step.channel]
+        assert isinstance(one.works, Announcer)  # noqa: S101 - the plan holds announcers
+        announcement = _opened(community, step, one)
+        publication = step.publication
+        message = compose.mail(publication, views, renderer, announcement.opened)
+        job = Job(announcement, message, lambda who, what=publication: compose.values(what, settings, who))  # type: ignore[misc]
+        deliver.settle_doubts(job, one.works, store, one.table.in_doubt, community.clock)
+        deliver.announce(job, one.works, store, community.clock, progress)
+        report.announced.append(next(each for each in store.announcements() if each.id == announcement.id))
+    store.end_run(run, community.clock())
+
+
+def _opened(community: Community, step: AnnounceStep, one: Instance) -> Announcement:
+    assert isinstance(one.works, Announcer)  # noqa: S101 - the plan holds announcers
+    subscribers = one.works.traits.audience == "subscribers"
+    return community.store.open(
+        step.publication, step.channel, one.table.plugin, community.clock(), rehearsal=step.rehearsal, subscribers=subscribers
+    )

@@ -1,0 +1,252 @@
+"""What people read on the screen: plans, reports, states, problems. Values in, lines out; nothing is done here.
+
+The words of the code stay out: website, mail, record, "accepted", "not sure it arrived"; see docs/words.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from amplify import times
+from amplify.config import Settings
+from amplify.errors import Problem
+from amplify.model import Announcement, AnnounceStep, Asset, Held, MirrorStep, Plan, State
+from amplify.pipeline import Built, Prepared, Report
+from amplify.plan import irrevocable, nothing_to_do
+
+_WIDTH = 96
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_PLACES = {
+    "index.html": "home", "editions/index.html": "archive", "episodes/index.html": "episodes", "people/index.html": "people",
+    "events/index.html": "events", "podcast.xml": "podcast feed", "feed.xml": "newsletter feeds", "feed.atom": "newsletter feeds",
+    "feed.json": "newsletter feeds", "events.ics": "calendar",
+}  # fmt: skip
+_STATES = {
+    State.DELIVERED: "accepted", State.PLANNED: "waiting", State.SENDING: "being sent", State.DEFERRED: "put off", State.DOUBT: "not sure it arrived",
+    State.WAITING: "for a person to post", State.REFUSED: "refused", State.SKIPPED: "left out",
+}  # fmt: skip
+
+
+def people(number: int) -> str:
+    """`1 person`, `12 people`."""
+    return "1 person" if number == 1 else f"{number:,} people"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 file`, `3 files`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def moment(at: datetime, settings: Settings) -> str:
+    """`Wednesday 18 November 2026, 20:30 London`."""
+    local = at.astimezone(settings.community.zone)
+    city = settings.community.timezone.rsplit("/", 1)[-1].replace("_", " ")
+    return f"{_DAYS[local.weekday()]} {local.day} {local:%B %Y, %H:%M} {city}"
+
+
+# -- the plan ------------------------------------------------------------------------------------------------------
+
+
+def plan(prepared: Prepared, settings: Settings, left: Mapping[str, int]) -> Iterator[str]:
+    """The plan as a screenful; `left` is people on the list by status."""
+    shown = prepared.plan
+    title = f"{settings.community.name}: what would happen now"
+    yield f"{title}{moment(shown.now, settings):>{max(1, _WIDTH - len(title))}}"
+    for step in shown.mirrors:
+        yield from _website(step, prepared.built, settings)
+    for announce in shown.announce:
+        yield from _mail(announce, prepared.built, settings, left)
+    yield from _stays(shown, settings)
+
+
+def _headline(left: str, right: str) -> str:
+    return f"{left}{right:>{max(2, _WIDTH - len(left))}}"
+
+
+def _website(step: MirrorStep, built: Built, settings: Settings) -> Iterator[str]:
+    if not (step.new or step.changed or step.remove):
+        yield f"WEBSITE  {step.channel}: up to date"
+        return
+    yield _headline(f"WEBSITE  {step.channel}, {urlsplit(settings.community.url).hostname}", "can be changed later")
+    for word, assets in (("new", step.new), ("changed", step.changed)):
+        if assets:
+            yield f"  {word:<8} {_files(assets, built)}"
+    if step.remove:
+        yield f"  {'gone':<8} {_gone(step.remove)}"
+
+
+def _files(assets: Iterable[Asset], built: Built) -> str:
+    titles = {PurePosixPath(one.path) / "index.html": f'"{one.title}"' for one in built.selection.publications}
+    named: list[str] = []
+    places: list[str] = []
+    others = 0
+    for asset in assets:
+        if asset.path in titles:
+            named.append(titles[asset.path])
+        elif place := _PLACES.get(str(asset.path)):
+            places += [place] if place not in places else []
+        else:
+            others += 1
+    more = [f"{len(named) - 4} more"] if len(named) > 5 else []
+    parts = named[: 4 if more else 5] + more + places + ([count(others, "other file")] if others else [])
+    return ", ".join(parts)
+
+
+def _gone(paths: Iterable[PurePosixPath]) -> str:
+    found = [str(path).removesuffix("/index.html") for path in paths]
+    return ", ".join(found[:5]) + (f" and {count(len(found) - 5, 'more file')}" if len(found) > 5 else "")
+
+
+def _mail(step: AnnounceStep, built: Built, settings: Settings, left: Mapping[str, int]) -> Iterator[str]:
+    one = step.publication
+    sender = f" from {settings.newsletter.sender}" if settings.newsletter else ""
+    if step.rehearsal:
+        note = "REHEARSAL: nobody gets these"
+    else:
+        note = "CANNOT BE TAKEN BACK" if step.outside else "stays on this computer"
+    yield _headline(f'MAIL  "{_subject(step, built)}"{sender}', note)
+    again = "" if step.opens else f" who are left; {step.delivered:,} have it"
+    yield f"  {'to':<8} {people(step.left)}{again}"
+    gone = {"unsubscribed": "left", "bounced": "with an address that does not work", "pending": "not confirmed"}
+    if step.opens and (missing := [f"{left[status]} {words}" for status, words in gone.items() if left.get(status)]):
+        yield f"  {'not to':<8} {', '.join(missing)}"
+    if step.doubt:
+        yield f"  {'unsure':<8} {people(step.doubt)}: {step.channel} is asked whether they have it"
+    if step.changed:
+        yield f"  {'LOOK':<8} {one.at.file.as_posix()} was edited since the first ones got it; the rest get the new text"
+
+
+def _subject(step: AnnounceStep, built: Built) -> str:
+    key = step.publication.path.strip("/").removeprefix("editions/")
+    return next((one.subject for one in built.selection.editions if one.slug == key), step.publication.title)
+
+
+def _stays(shown: Plan, settings: Settings) -> Iterator[str]:
+    reasons = {
+        "draft": "draft", "quiet": "quiet days", "rehearsed only": "rehearsed; something newer goes first",
+        "audience empty": "nobody is on the list yet", "not online yet": "not online yet",
+    }  # fmt: skip
+    parts: dict[str, list[str]] = {}
+    archive = 0
+    for held in shown.held:
+        if held.reason == "archive":
+            archive += 1
+        else:
+            parts.setdefault(_why(held, reasons, settings), []).append(held.title)
+    for why, titles in parts.items():
+        listed = ", ".join(titles[:4]) + (f" and {len(titles) - 4} more" if len(titles) > 4 else "")
+        yield f"STAYS  {listed} ({why})"
+    if archive:
+        it = "it" if archive == 1 else "they"
+        yield f"ARCHIVE  {count(archive, 'older thing')}: online, and not announced, since {it} came out more than {settings.publish.announce_within} ago"
+
+
+def _why(held: Held, reasons: Mapping[str, str], settings: Settings) -> str:
+    if held.reason == "future" and held.since:
+        return f"from {moment(held.since, settings)}"
+    return reasons.get(held.reason, held.reason)
+
+
+def question(shown: Plan) -> str:
+    """What is asked before anything that cannot be taken back."""
+    return f"To publish, type {irrevocable(shown)}. Enter alone stops here and nothing leaves.  > "
+
+
+def quiet(shown: Plan) -> str:
+    """What there is to say when there is nothing to do."""
+    waits = [held for held in shown.held if held.reason in ("draft", "future", "quiet", "audience empty")]
+    return "Nothing to do: the website is up to date, and everything that was due has gone." + (
+        f" {count(len(waits), 'thing waits', 'things wait')}." if waits else ""
+    )
+
+
+# -- what was done -------------------------------------------------------------------------------------------------
+
+
+def report(done: Report, prepared: Prepared) -> Iterator[str]:
+    """What a run did."""
+    yield "Published." if done.complete else "Published in part."
+    for step in prepared.plan.mirrors:
+        if step.channel in done.put and (done.put[step.channel] or done.removed[step.channel]):
+            gone = f", {done.removed[step.channel]} gone" if done.removed[step.channel] else ""
+            yield f"  {step.channel}: {count(done.put[step.channel], 'file')} in place{gone}"
+    for one in done.announced:
+        yield f"  {one.channel}: {one.title}: {counts(one.counts)}" + (
+            " in .amplify/outbox/ (a rehearsal: nobody gets these)" if one.rehearsal else ""
+        )
+    for failure in done.failures:
+        yield f"  FAILED  {failure}"
+    if not done.complete:
+        yield "Nobody is lost, nobody got it twice. For more:  amplify status"
+
+
+def counts(by_state: Mapping[State, int]) -> str:
+    """`302 accepted, 1 not sure it arrived`."""
+    return ", ".join(f"{by_state[state]:,} {words}" for state, words in _STATES.items() if by_state.get(state)) or "nobody"
+
+
+def status(history: Iterable[Announcement], subscribers: Mapping[str, int], settings: Settings) -> Iterator[str]:
+    """What went where, what waits."""
+    shown = list(history)
+    if not shown:
+        yield "Nothing was sent from here yet."
+    for one in shown:
+        rehearsal = " (a rehearsal: nobody got these)" if one.rehearsal else ""
+        yield f"{one.title}  by {one.channel}, {moment(one.opened, settings)}{rehearsal}"
+        yield f"  {counts(one.counts)}"
+    active = subscribers.get("active", 0)
+    yield f"On the list: {people(active)}" + (f", {subscribers['unsubscribed']} left" if subscribers.get("unsubscribed") else "")
+
+
+def status_json(history: Iterable[Announcement]) -> dict[str, Any]:
+    """The same for programs."""
+    rows = [
+        {"key": one.publication, "title": one.title, "channel": one.channel, "rehearsal": one.rehearsal, "opened": times.iso(one.opened),
+         "closed": times.iso(one.closed) if one.closed else None, "counts": {str(state): number for state, number in one.counts.items()}}
+        for one in history
+    ]  # fmt: skip
+    return {"publications": rows}
+
+
+def plan_json(shown: Plan) -> dict[str, Any]:
+    """The plan for programs."""
+    return {
+        "now": times.iso(shown.now),
+        "website": [
+            {"channel": step.channel, "new": [str(asset.path) for asset in step.new], "changed": [str(asset.path) for asset in step.changed],
+             "remove": [str(path) for path in step.remove]}
+            for step in shown.mirrors
+        ],
+        "announce": [
+            {"key": step.publication.key, "title": step.publication.title, "channel": step.channel, "opens": step.opens, "left": step.left,
+             "delivered": step.delivered, "in doubt": step.doubt, "rehearsal": step.rehearsal, "outside": step.outside}
+            for step in shown.announce
+        ],
+        "held": [
+            {"key": held.key, "title": held.title, "channel": held.channel, "reason": held.reason,
+             "since": times.iso(held.since) if held.since else None}
+            for held in shown.held
+        ],
+        "nothing_to_do": nothing_to_do(shown),
+    }  # fmt: skip
+
+
+# -- problems ------------------------------------------------------------------------------------------------------
+
+
+def problems(found: Iterable[Problem]) -> Iterator[str]:
+    """`file:line: RULE message (how to mend)`, each on its line."""
+    yield from map(str, found)
+
+
+def problems_json(found: Iterable[Problem]) -> dict[str, Any]:
+    """The same for programs."""
+    rows = [
+        {"file": one.file, "line": one.line, "rule": one.rule, "message": one.message, "remedy": one.remedy, "severity": one.severity}
+        for one in found
+    ]
+    return {"problems": rows}

@@ -1,0 +1,370 @@
+"""The record: who subscribes, what was announced, what happened to each delivery. All SQL is here.
+
+Whoever holds the publish lock is the one writer. A commit carries the outcomes that have come in together with the next
+claims, and never claims more than there are connections: after a kill, what is in doubt is what was in flight.
+
+    planned, deferred ──claim──► sending ──receipt──► delivered
+            │                      ├──Permanent──► refused
+            │ left meanwhile       ├──Transient──► deferred
+            ▼                      └──Unsure, a holder that died──► in doubt ──find, a person──► delivered, planned, skipped
+         skipped
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+
+from amplify.errors import StateError
+from amplify.model import Announcement, Delivery, Digest, Key, Publication, Receipt, Recipient, State, Subscriber
+from amplify.times import iso
+
+MIGRATIONS = (
+    """
+    CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE run(id INTEGER PRIMARY KEY, started_at TEXT NOT NULL, ended_at TEXT) STRICT;
+    CREATE TABLE announcement(
+      id INTEGER PRIMARY KEY, publication TEXT NOT NULL, channel TEXT NOT NULL, plugin TEXT NOT NULL, title TEXT NOT NULL,
+      digest TEXT NOT NULL, rehearsal INTEGER NOT NULL DEFAULT 0, opened_at TEXT NOT NULL, closed_at TEXT,
+      UNIQUE(publication, channel, rehearsal)) STRICT;
+    CREATE TABLE delivery(
+      id INTEGER PRIMARY KEY, announcement INTEGER NOT NULL REFERENCES announcement, recipient TEXT NOT NULL DEFAULT '',
+      state TEXT NOT NULL CHECK(state IN ('planned','sending','deferred','in doubt','waiting','delivered','refused','skipped')),
+      attempts INTEGER NOT NULL DEFAULT 0, not_before TEXT, worker TEXT, reason TEXT, changed_at TEXT NOT NULL,
+      open INTEGER GENERATED ALWAYS AS (CASE WHEN state IN ('delivered','refused','skipped') THEN NULL ELSE 1 END) STORED,
+      UNIQUE(announcement, recipient)) STRICT;
+    CREATE INDEX delivery_open ON delivery(open, announcement, state) WHERE open IS NOT NULL;
+    CREATE TABLE receipt(delivery INTEGER PRIMARY KEY REFERENCES delivery, id TEXT NOT NULL, url TEXT, at TEXT NOT NULL,
+      note TEXT NOT NULL) STRICT;
+    CREATE TABLE decision(id INTEGER PRIMARY KEY, delivery INTEGER NOT NULL REFERENCES delivery, at TEXT NOT NULL, who TEXT NOT NULL,
+      was TEXT NOT NULL, became TEXT NOT NULL, reason TEXT NOT NULL) STRICT;
+    CREATE TABLE subscriber(id TEXT PRIMARY KEY, address TEXT UNIQUE, address_hash TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+      language TEXT, tags TEXT NOT NULL, status TEXT NOT NULL
+        CHECK(status IN ('pending','active','unsubscribed','bounced','complained','erased')),
+      token TEXT NOT NULL UNIQUE, consent_at TEXT, consent_how TEXT, consent_words TEXT,
+      CHECK((address IS NULL) = (status = 'erased'))) STRICT;
+    CREATE TABLE offer(source TEXT NOT NULL, id TEXT NOT NULL, url TEXT, fingerprint TEXT NOT NULL, state TEXT NOT NULL
+      CHECK(state IN ('new','accepted','held','rejected','withdrawn')), body TEXT NOT NULL, seen_at TEXT NOT NULL,
+      PRIMARY KEY(source, id)) STRICT;
+    CREATE TABLE bookmark(source TEXT PRIMARY KEY, value TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+    CREATE TABLE guid(guid TEXT PRIMARY KEY, episode TEXT NOT NULL, removed_at TEXT) STRICT;
+    """,
+)
+"""Numbered by their place; `user_version` is the number of the last one applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one delivery; `receipt` where it was delivered."""
+
+    delivery: int
+    state: State
+    reason: str = ""
+    not_before: datetime | None = None
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import did: counts of people."""
+
+    added: int
+    updated: int
+    unchanged: int
+    left: int
+    """On the list of those who left or whose address does not work; they stay there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One person to put on the list."""
+
+    address: str
+    name: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Store:
+    """The record in one SQLite file. Raises StateError where it cannot be used; never half-writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=5000;")
+            self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            raise self._trouble(error) from error
+
+    def _trouble(self, error: Exception) -> StateError:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            return StateError(
+                f"The record in {self.path} is damaged ({error}). Nothing was sent.\n"
+                "  Put a snapshot in its place:  .amplify/snapshots/ holds the newest ones"
+            )
+        return StateError(f"The record in {self.path} cannot be used: {error}. Nothing more was sent.")
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise StateError(
+                f"The record in {self.path} was written by a newer Amplify (format {version}, this one knows {len(MIGRATIONS)}).\n"
+                "  Update this one, then run the same command again."
+            )
+        for number in range(version, len(MIGRATIONS)):
+            names = "".join(f"INSERT INTO meta VALUES ('{key}', '{secrets.token_hex(16)}');" for key in ("ledger", "hmac") if number == 0)
+            self._db.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]}; {names} PRAGMA user_version = {number + 1}; COMMIT;")
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def _commit(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise self._trouble(error) from error
+            raise
+
+    def _meta(self, key: str) -> str:
+        return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+
+    @property
+    def ledger(self) -> str:
+        """The opaque name of this record."""
+        return self._meta("ledger")
+
+    # -- subscribers ---------------------------------------------------------------------------------------------------
+
+    def _hash(self, address: str) -> str:
+        return hmac.new(bytes.fromhex(self._meta("hmac")), address.casefold().encode(), "sha256").hexdigest()
+
+    def import_subscribers(self, entries: Iterable[Entry], now: datetime, how: str) -> Imported:
+        """Put people on the list as active, with the consent `how`; who left stays away. One transaction."""
+        counts = {"added": 0, "updated": 0, "unchanged": 0, "left": 0}
+        with self._commit() as db:
+            for entry in entries:
+                counts[self._import_one(db, entry, now, how)] += 1
+        return Imported(**counts)
+
+    def _import_one(self, db: sqlite3.Connection, entry: Entry, now: datetime, how: str) -> str:
+        hashed = self._hash(entry.address)
+        row = db.execute("SELECT id, name, tags, status FROM subscriber WHERE address_hash = ?", (hashed,)).fetchone()
+        if row is None:
+            values = (
+                secrets.token_hex(16),
+                entry.address,
+                hashed,
+                entry.name,
+                json.dumps(sorted(entry.tags)),
+                secrets.token_hex(16),
+                iso(now),
+                how,
+            )
+            db.execute(
+                "INSERT INTO subscriber(id, address, address_hash, name, tags, status, token, consent_at, consent_how)"
+                " VALUES (?, ?, ?, ?, ?, 'active', ?, ?, ?)", values,
+            )  # fmt: skip
+            return "added"
+        identity, name, tags, status = row
+        if status not in ("active", "pending"):
+            return "left"
+        merged = json.dumps(sorted({*json.loads(tags), *entry.tags}))
+        if (name, tags, status) == (entry.name or name, merged, "active"):
+            return "unchanged"
+        db.execute("UPDATE subscriber SET name = ?, tags = ?, status = 'active' WHERE id = ?", (entry.name or name, merged, identity))
+        return "updated"
+
+    def subscribers(self) -> Iterator[Subscriber]:
+        """Everyone on the list, those who left included, by address."""
+        for row in self._db.execute("SELECT id, address, name, tags, status, consent_at, consent_how FROM subscriber ORDER BY address"):
+            identity, address, name, tags, status, at, how = row
+            moment = datetime.fromisoformat(at) if at else None
+            yield Subscriber(
+                id=identity, address=address or "", name=name, tags=tuple(json.loads(tags)), status=status, consent_at=moment,
+                consent_how=how or "",
+            )  # fmt: skip
+
+    def remove(self, address: str) -> bool:
+        """Count someone as having left; False where nobody has that address."""
+        with self._commit() as db:
+            changed = db.execute(
+                "UPDATE subscriber SET status = 'unsubscribed' WHERE address_hash = ? AND status IN ('active', 'pending')",
+                (self._hash(address),),
+            )
+            return changed.rowcount > 0
+
+    def audience(self, tag: str = "") -> int:
+        """How many would get a mail to `tag` ("" is everyone)."""
+        return int(self._db.execute(f"SELECT count(*) FROM subscriber WHERE {_AUDIENCE}", {"tag": tag}).fetchone()[0])
+
+    def people(self) -> Mapping[str, int]:
+        """Subscribers by status."""
+        return dict(self._db.execute("SELECT status, count(*) FROM subscriber GROUP BY status"))
+
+    # -- announcements and deliveries ----------------------------------------------------------------------------------
+
+    def begin_run(self, now: datetime) -> int:
+        """A run in which something leaves; its number."""
+        with self._commit() as db:
+            return int(db.execute("INSERT INTO run(started_at) VALUES (?) RETURNING id", (iso(now),)).fetchone()[0])
+
+    def end_run(self, run: int, now: datetime) -> None:
+        """The run came to its end by itself."""
+        with self._commit() as db:
+            db.execute("UPDATE run SET ended_at = ? WHERE id = ?", (iso(now), run))
+
+    def announcements(self) -> tuple[Announcement, ...]:
+        """Everything that was ever announced, rehearsals included, oldest first, with counts by state."""
+        counts: dict[int, dict[State, int]] = {}
+        for announcement, state, number in self._db.execute(
+            "SELECT announcement, state, count(*) FROM delivery GROUP BY announcement, state"
+        ):
+            counts.setdefault(announcement, {})[State(state)] = number
+        rows = self._db.execute(
+            "SELECT id, publication, channel, title, digest, rehearsal, opened_at, closed_at FROM announcement ORDER BY id"
+        )
+        return tuple(
+            Announcement(
+                id=row[0], publication=Key(row[1]), channel=row[2], title=row[3], digest=Digest(row[4]), rehearsal=bool(row[5]),
+                opened=datetime.fromisoformat(row[6]), closed=datetime.fromisoformat(row[7]) if row[7] else None, counts=counts.get(row[0], {}),
+            )
+            for row in rows
+        )  # fmt: skip
+
+    def open(
+        self, publication: Publication, channel: str, plugin: str, now: datetime, *, rehearsal: bool, subscribers: bool
+    ) -> Announcement:
+        """Open an announcement and fix its audience, in one transaction; the one that is there, where it was opened before."""
+        key = (publication.key, channel, int(rehearsal))
+        with self._commit() as db:
+            row = db.execute(
+                "INSERT INTO announcement(publication, channel, rehearsal, plugin, title, digest, opened_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING RETURNING id", (*key, plugin, publication.title, publication.digest, iso(now)),
+            ).fetchone()  # fmt: skip
+            if row:
+                who = (
+                    f"SELECT :id, id, 'planned', :now FROM subscriber WHERE {_AUDIENCE}"
+                    if subscribers
+                    else "SELECT :id, '', 'planned', :now"
+                )
+                db.execute(
+                    f"INSERT INTO delivery(announcement, recipient, state, changed_at) {who}",
+                    {"id": row[0], "now": iso(now), "tag": publication.audience},
+                )
+        return next(one for one in self.announcements() if (one.publication, one.channel, one.rehearsal) == (*key[:2], rehearsal))
+
+    def recover(self, now: datetime) -> int:
+        """Put what a dead holder was sending in doubt. Only for the holder of the lock."""
+        with self._commit() as db:
+            moved = db.execute(
+                "UPDATE delivery SET state = 'in doubt', reason = 'interrupted', changed_at = ? WHERE open = 1 AND state = 'sending'",
+                (iso(now),),
+            )
+            return moved.rowcount
+
+    def advance(self, announcement: Announcement, outcomes: Sequence[Outcome], room: int, now: datetime) -> tuple[Delivery, ...]:
+        """Write what came in and claim at most `room` more, in one commit. Who left meanwhile is skipped."""
+        with self._commit() as db:
+            for outcome in outcomes:
+                self._settle(db, outcome, now)
+            claimed = self._claim(db, announcement, room, now)
+            if not claimed:
+                db.execute(
+                    "UPDATE announcement SET closed_at = ? WHERE id = ? AND closed_at IS NULL"
+                    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE open = 1 AND announcement = announcement.id)", (iso(now), announcement.id),
+                )  # fmt: skip
+        return claimed
+
+    def _settle(self, db: sqlite3.Connection, outcome: Outcome, now: datetime) -> None:
+        until = iso(outcome.not_before) if outcome.not_before else None
+        db.execute(
+            "UPDATE delivery SET state = ?, reason = ?, not_before = ?, changed_at = ?, worker = NULL WHERE id = ? AND open = 1",
+            (outcome.state, outcome.reason or None, until, iso(now), outcome.delivery),
+        )
+        if receipt := outcome.receipt:
+            db.execute(
+                "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)",
+                (outcome.delivery, receipt.id, receipt.url, iso(receipt.at), receipt.note),
+            )
+
+    def _claim(self, db: sqlite3.Connection, announcement: Announcement, room: int, now: datetime) -> tuple[Delivery, ...]:
+        claimed: list[Delivery] = []
+        while len(claimed) < room:
+            rows = db.execute(_CLAIMABLE, {"id": announcement.id, "now": iso(now), "room": room - len(claimed)}).fetchall()
+            if not rows:
+                break
+            gone = [(iso(now), row[0]) for row in rows if row[1] and row[7] != "active"]
+            db.executemany("UPDATE delivery SET state = 'skipped', reason = 'left', changed_at = ? WHERE id = ?", gone)
+            ready = [row for row in rows if not row[1] or row[7] == "active"]
+            marks = [(iso(now), row[0]) for row in ready]
+            db.executemany(
+                "UPDATE delivery SET state = 'sending', attempts = attempts + 1, worker = 'main', changed_at = ? WHERE id = ?", marks
+            )
+            claimed += [_delivery(announcement, row) for row in ready]
+        return tuple(claimed)
+
+    def in_doubt(self, announcement: Announcement) -> tuple[Delivery, ...]:
+        """The deliveries of which nobody knows whether they arrived."""
+        rows = self._db.execute(f"{_DELIVERIES} AND d.state = 'in doubt' ORDER BY d.id", {"id": announcement.id})
+        return tuple(_delivery(announcement, row) for row in rows)
+
+    def decide(self, delivery: Delivery, outcome: Outcome, who: str, reason: str, now: datetime) -> None:
+        """Settle what is in doubt, and remember who decided it and why."""
+        with self._commit() as db:
+            was = db.execute("SELECT state FROM delivery WHERE id = ?", (delivery.id,)).fetchone()[0]
+            self._settle(db, outcome, now)
+            db.execute(
+                "INSERT INTO decision(delivery, at, who, was, became, reason) VALUES (?, ?, ?, ?, ?, ?)",
+                (delivery.id, iso(now), who, was, outcome.state, reason),
+            )
+
+    def next_try(self, announcement: Announcement) -> datetime | None:
+        """When the earliest of the deferred may be tried again."""
+        row = self._db.execute(
+            "SELECT min(not_before) FROM delivery WHERE open = 1 AND announcement = ? AND state = 'deferred'", (announcement.id,)
+        ).fetchone()
+        return datetime.fromisoformat(row[0]) if row[0] else None
+
+    def reasons(self, announcement: Announcement, state: State) -> Iterator[tuple[str, str]]:
+        """Address and reason of each delivery in `state`."""
+        yield from self._db.execute(
+            "SELECT coalesce(s.address, ''), coalesce(d.reason, '') FROM delivery d LEFT JOIN subscriber s ON s.id = d.recipient"
+            " WHERE d.announcement = ? AND d.state = ? ORDER BY d.id", (announcement.id, state),
+        )  # fmt: skip
+
+
+_AUDIENCE = "status = 'active' AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(tags) WHERE json_each.value = :tag))"
+_COLUMNS = "d.id, d.recipient, d.attempts, s.address, s.name, s.language, s.token, s.status"
+_DELIVERIES = f"SELECT {_COLUMNS} FROM delivery d LEFT JOIN subscriber s ON s.id = d.recipient WHERE d.open = 1 AND d.announcement = :id"
+_CLAIMABLE = (
+    f"{_DELIVERIES} AND (d.state = 'planned' OR (d.state = 'deferred' AND coalesce(d.not_before, '') <= :now)) ORDER BY d.id LIMIT :room"
+)
+
+
+def _delivery(announcement: Announcement, row: tuple[object, ...]) -> Delivery:
+    identity, recipient, attempts, address, name, language, token, _status = row
+    parts = f"{announcement.publication}|{announcement.channel}|{recipient}"
+    key = blake2b(parts.encode(), digest_size=16).hexdigest()
+    person = Recipient(
+        id=str(recipient), address=str(address or ""), name=str(name or ""), language=str(language or ""), token=str(token or "")
+    )
+    return Delivery(
+        id=int(str(identity)), key=key, publication=announcement.publication, channel=announcement.channel,
+        recipient=person if recipient else None, attempt=int(str(attempts)) + 1, values={},
+    )  # fmt: skip

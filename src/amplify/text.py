@@ -1,0 +1,118 @@
+"""Words: Markdown into safe HTML, excerpts, fitting to a limit. What comes out holds no active content.
+
+Two policies, both through nh3 after Markdown (DESIGN, "Nothing from outside is trusted"): `OFFERED` for what members
+and the outside world wrote, `OWN`, a little wider, for the organiser's words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache, lru_cache
+from html import unescape
+from xml.etree.ElementTree import Element
+
+import nh3
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.inlinepatterns import InlineProcessor
+
+EXTENSIONS = ("tables", "fenced_code", "sane_lists", "def_list", "abbr")
+"""The documented Markdown extensions; addresses written out become links as well."""
+
+_NOT_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_BLOCKS = {"p", "br", "blockquote", "ul", "ol", "li", "pre", "code", "hr", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td"}
+_INLINE = {"a", "em", "strong", "b", "i", "s", "del", "sub", "sup", "abbr", "q", "cite", "small", "kbd"}
+_HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+_ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt", "title", "width", "height"}, "abbr": {"title"}, "ol": {"start"}}
+OFFERED = "offered"
+OWN = "own"
+
+
+def plain(text: str) -> str:
+    """`text` without control characters and lone surrogates, which no XML, mail or database can hold."""
+    return _NOT_TEXT.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """`text` fit for a title or a header: no control characters, any white space one blank, ends trimmed (X06, N30)."""
+    return " ".join(plain(text).replace("\u2028", " ").replace("\u2029", " ").split())
+
+
+class _Autolink(InlineProcessor):
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
+        address = m.group(0).rstrip(".,;:!?'\"")
+        if address.endswith(")") and "(" not in address:
+            address = address.rstrip(")")
+        link = Element("a", href=address)
+        link.text = address
+        return link, m.start(0), m.start(0) + len(address)
+
+
+class _Autolinks(Extension):
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
+        md.inlinePatterns.register(_Autolink(r"(?<![\w\"'=(])https?://[^\s<>\"\]]+", md), "bare address", 75)
+
+
+@cache
+def _markdown() -> Markdown:
+    return Markdown(extensions=[*EXTENSIONS, _Autolinks()], output_format="html")
+
+
+@cache
+def _cleaner(policy: str, base: str) -> nh3.Cleaner:
+    own = policy == OWN
+    return nh3.Cleaner(
+        tags=_BLOCKS | _INLINE | _HEADINGS | {"img"} | ({"figure", "figcaption"} if own else set()),
+        attributes=_ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"} | ({"tel"} if own else set()),
+        url_relative=("rewrite_with_base", base),
+        link_rel="noopener" if own else "noopener nofollow ugc",
+        strip_comments=True,
+    )
+
+
+@lru_cache(maxsize=4096)
+def html(markdown: str, policy: str, base: str) -> str:
+    """Markdown as safe HTML; relative addresses are read from `base`, the public address of the site.
+
+    Headings begin below `h3`, since an item's own title is one; never an id or a class from outside.
+    """
+    engine = _markdown()
+    engine.reset()
+    try:
+        rough = engine.convert(plain(markdown))
+    except (RecursionError, AssertionError):
+        rough = f"<p>{nh3.clean_text(plain(markdown))}</p>"
+    clean = _cleaner(policy, base).clean(rough)
+    clean = re.sub(r"<(/?)h[1-6]>", r"<\1h3>" if policy == OWN else r"<\1h4>", clean)
+    return re.sub(r"<img(?![^>]* alt=)", '<img alt=""', clean)
+
+
+def words(markdown: str) -> str:
+    """What a reader would read: the text of `markdown` on one line, without marks and tags."""
+    return one_line(unescape(re.sub(r"<[^>]*>", " ", html(markdown, OFFERED, "https://invalid.invalid/"))))
+
+
+def excerpt(markdown: str, limit: int = 200) -> str:
+    """The first words of `markdown`, at most `limit` characters, ending at a word."""
+    return fit(words(markdown), limit)
+
+
+def fit(text: str, limit: int) -> str:
+    """`text` in at most `limit` characters, cut at a word and marked with an ellipsis where it is cut."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:.–-") + "…"
+
+
+def reading_minutes(markdown: str) -> int:
+    """How long a grown-up reads, at 220 words a minute, at least 1."""
+    return max(1, round(len(markdown.split()) / 220))
+
+
+def slug(text: str, fallback: str = "untitled") -> str:
+    """`[a-z0-9-]` made of `text`: accents fall away, the rest becomes hyphens."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_text).strip("-")[:60].strip("-") or fallback

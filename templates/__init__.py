@@ -1,0 +1,1 @@
+"""The built-in templates. A community overrides one by a file of the same name in its own `templates/`."""
