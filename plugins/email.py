@@ -16,10 +16,6 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
 from hashlib import blake2b
 from pathlib import Path
 
@@ -85,6 +81,8 @@ class Mail:
     def __init__(self, message: Message) -> None:
         self._fields = message.fields
         self._own = [(name, value) for name, value in message.headers if any(field in value for field in message.fields)]
+        from email.utils import parseaddr
+
         self._domain = parseaddr(dict(message.headers)["From"])[1].rpartition("@")[2] or "localhost"
         self._bytes = self._serialised(message)
         expected = sum((message.text + (message.html or "")).count(field) for field in message.fields)
@@ -92,6 +90,10 @@ class Mail:
             raise ValueError("a token was broken in two by the encoding of the mail")
 
     def _serialised(self, message: Message) -> bytes:
+        from email.message import EmailMessage
+        from email.policy import SMTP
+        from email.utils import format_datetime
+
         mail = EmailMessage(policy=SMTP)
         own = {name for name, _ in self._own}
         for name, value in message.headers:
@@ -118,6 +120,10 @@ class Mail:
 def _to(delivery: Delivery) -> str:
     if delivery.recipient is None:
         return "To: undisclosed-recipients:;"
+    from email.headerregistry import Address
+    from email.message import EmailMessage
+    from email.policy import SMTP
+
     person = delivery.recipient
     header = EmailMessage(policy=SMTP)
     try:

@@ -118,7 +118,7 @@ function listen(player) {
     transcript.classList.add("seeks");
     box.classList.add("scrolls");
     box.tabIndex = 0;
-    box.setAttribute("role", "region");
+    box.setAttribute("role", "group");
     box.setAttribute("aria-labelledby", "transcript");
     transcript.querySelector(".find").addEventListener("input", (event) => {
       const hits = mark(cues, event.target.value.trim());

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from email.utils import parseaddr
 from urllib.parse import quote, urljoin, urlsplit
 
 from amplify.cache import digest, fingerprint
@@ -61,8 +60,7 @@ def values(publication: Publication, settings: Settings, recipient: Recipient | 
         return {}
     tokens, serve = tokens_of(publication), settings.serve.url
     newsletter, base = settings.newsletter, settings.community.url.rstrip("/") + "/"
-    address = (newsletter.reply_to if newsletter else "") or parseaddr(newsletter.sender if newsletter else "")[1]
-    leave = f"mailto:{address}?subject={quote(f'unsubscribe {recipient.token}')}"
+    leave = f"mailto:{newsletter.mailbox if newsletter else ''}?subject={quote(f'unsubscribe {recipient.token}')}"
     web = serve.rstrip("/") + "/" if serve else ""
     return {
         tokens["unsubscribe"]: f"{web}unsubscribe/{recipient.token}" if web else leave,
@@ -112,8 +110,7 @@ def _own_lines(html: str, tokens: Iterable[str]) -> str:
 
 def _headers(settings: Settings, newsletter: Newsletter, tokens: Mapping[str, str], language: str) -> list[tuple[str, str]]:
     """N20-N29. One-click unsubscribing only where something answers it (N27)."""
-    address = parseaddr(newsletter.sender)[1]
-    domain = urlsplit(settings.community.url).hostname or address.rpartition("@")[2]
+    domain = urlsplit(settings.community.url).hostname or newsletter.address.rpartition("@")[2]
     base = settings.community.url.rstrip("/") + "/"
     headers = [("From", newsletter.sender)]
     if newsletter.reply_to:

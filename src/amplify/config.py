@@ -66,6 +66,16 @@ class Newsletter:
     reply_to: str = ""
     postal_address: str = ""
 
+    @property
+    def address(self) -> str:
+        """The sender's address alone."""
+        return self.sender.rpartition("<")[2].rstrip("> ").strip()
+
+    @property
+    def mailbox(self) -> str:
+        """Where answers go."""
+        return self.reply_to or self.address
+
 
 @dataclass(frozen=True)
 class Owner:

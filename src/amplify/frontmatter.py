@@ -17,7 +17,6 @@ from amplify.validate import Lines, Path
 
 LARGEST = 1_000_000
 """Bytes of a content file; nobody writes more, and a mail or a page could not hold it."""
-_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _MOST_NODES, _DEEPEST = 5_000, 12
 
 
@@ -70,7 +69,7 @@ def _decoded(data: bytes, file: str) -> str:
 
 def _values(front: str, file: str, where: dict[Path, int]) -> dict[str, Any]:
     try:
-        node = yaml.compose(front, Loader=_LOADER)
+        node = yaml.compose(front, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
         values = _plain(node, (), where, [0]) if node is not None else {}
     except yaml.MarkedYAMLError as error:
         raise Broken(_yaml_problem(error, front, file)) from error

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from amplify import compose, deliver, folder, registry, select, site
 from amplify import config as configuration
 from amplify import plan as planning
@@ -78,6 +76,8 @@ def opened(root: Path, clock: Clock = now) -> Iterator[Community]:
 @contextmanager
 def alone(community: Community) -> Iterator[None]:
     """Hold the community, so that nobody else publishes; what a dead holder was sending becomes in doubt. Raises Busy."""
+    from filelock import FileLock, Timeout
+
     lock = FileLock(community.state / "lock", timeout=0)
     try:
         lock.acquire()

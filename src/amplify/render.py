@@ -14,10 +14,6 @@ from typing import Any
 from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, StrictUndefined, TemplateError
-from jinja2.ext import i18n
-from markupsafe import Markup
-
 from amplify import colour, text, times
 from amplify.config import Settings
 from amplify.errors import FolderError, Problem
@@ -57,7 +53,10 @@ class Renderer:
         self._translations = gettext.NullTranslations()
 
     @cached_property
-    def _environment(self) -> Environment:
+    def _environment(self) -> Any:
+        from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, PrefixLoader, StrictUndefined
+        from jinja2.ext import i18n
+
         core = PackageLoader("amplify.templates", "")
         environment = Environment(
             loader=ChoiceLoader([FileSystemLoader(self.settings.root / "templates"), core, PrefixLoader({"core": core})]),
@@ -82,6 +81,8 @@ class Renderer:
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The text of `template`. Raises FolderError naming the community's template where one is broken."""
+        from jinja2 import TemplateError
+
         try:
             return text.plain(self._environment.get_template(template).render(values))
         except TemplateError as error:
@@ -93,15 +94,17 @@ class Renderer:
 
     # -- Markdown. `root` leads to the site: "../" on a page, the public address in mails and feeds --------------------
 
-    def _html(self, markdown: str, policy: str, root: str) -> Markup:
+    def _html(self, markdown: str, policy: str, root: str) -> Any:
+        from markupsafe import Markup
+
         base = self.settings.community.url.rstrip("/") + "/"
         clean = text.html(markdown, policy, base)
         return Markup(clean if root == base else re.sub(rf'(href|src)="{re.escape(base)}', rf'\1="{root}', clean))  # noqa: S704
 
-    def _own(self, markdown: str, root: str) -> Markup:
+    def _own(self, markdown: str, root: str) -> Any:
         return self._html(markdown, text.OWN, root)
 
-    def _offered(self, markdown: str, root: str) -> Markup:
+    def _offered(self, markdown: str, root: str) -> Any:
         return self._html(markdown, text.OFFERED, root)
 
     def _letter(self, markdown: str) -> str:

@@ -9,13 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache, lru_cache
-from html import unescape
-from xml.etree.ElementTree import Element
+from html import escape, unescape
+from typing import Any
 
-import nh3
-from markdown import Markdown
-from markdown.extensions import Extension
-from markdown.inlinepatterns import InlineProcessor
 
 EXTENSIONS = ("tables", "fenced_code", "sane_lists", "def_list", "abbr")
 """The documented Markdown extensions; addresses written out become links as well."""
@@ -39,28 +35,32 @@ def one_line(text: str) -> str:
     return " ".join(plain(text).replace("\u2028", " ").replace("\u2029", " ").split())
 
 
-class _Autolink(InlineProcessor):
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
-        address = m.group(0).rstrip(".,;:!?'\"")
-        if address.endswith(")") and "(" not in address:
-            address = address.rstrip(")")
-        link = Element("a", href=address)
-        link.text = address
-        return link, m.start(0), m.start(0) + len(address)
+@cache
+def _markdown() -> Any:
+    """The engine, made once: importing it costs more than rendering a page."""
+    from xml.etree.ElementTree import Element
 
+    from markdown import Markdown
+    from markdown.inlinepatterns import InlineProcessor
 
-class _Autolinks(Extension):
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
-        md.inlinePatterns.register(_Autolink(r"(?<![\w\"'=(])https?://[^\s<>\"\]]+", md), "bare address", 75)
+    class Autolink(InlineProcessor):
+        def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
+            address = m.group(0).rstrip(".,;:!?'\"")
+            if address.endswith(")") and "(" not in address:
+                address = address.rstrip(")")
+            link = Element("a", href=address)
+            link.text = address
+            return link, m.start(0), m.start(0) + len(address)
+
+    engine = Markdown(extensions=EXTENSIONS, output_format="html")
+    engine.inlinePatterns.register(Autolink(r"(?<![\w\"'=(])https?://[^\s<>\"\]]+", engine), "bare address", 75)
+    return engine
 
 
 @cache
-def _markdown() -> Markdown:
-    return Markdown(extensions=[*EXTENSIONS, _Autolinks()], output_format="html")
+def _cleaner(policy: str, base: str) -> Any:
+    import nh3
 
-
-@cache
-def _cleaner(policy: str, base: str) -> nh3.Cleaner:
     own = policy == OWN
     return nh3.Cleaner(
         tags=_BLOCKS | _INLINE | _HEADINGS | {"img"} | ({"figure", "figcaption"} if own else set()),
@@ -83,8 +83,8 @@ def html(markdown: str, policy: str, base: str) -> str:
     try:
         rough = engine.convert(plain(markdown))
     except (RecursionError, AssertionError):
-        rough = f"<p>{nh3.clean_text(plain(markdown))}</p>"
-    clean = _cleaner(policy, base).clean(rough)
+        rough = f"<p>{escape(plain(markdown))}</p>"
+    clean: str = _cleaner(policy, base).clean(rough)
     clean = re.sub(r"<(/?)h[1-6]>", r"<\1h3>" if policy == OWN else r"<\1h4>", clean)
     return re.sub(r"<img(?![^>]* alt=)", '<img alt=""', clean)
 

@@ -1,0 +1,227 @@
+"""Delivering: what each answer of the far end leads to, and that the record is always ahead of the world."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from amplify.api import Traits
+from amplify.deliver import Job, announce, back_off, settle_doubts
+from amplify.errors import Permanent, Transient, Unknown, Unsure
+from amplify.model import Delivery, Digest, Key, Message, Place, Publication, Receipt, State
+from amplify.store import Entry, Outcome, Store
+
+NOW = datetime(2026, 11, 18, 20, 30, tzinfo=UTC)
+Answer = Callable[[Delivery], Receipt]
+
+
+def yes(delivery: Delivery) -> Receipt:
+    return Receipt(id=delivery.key, url=None, at=NOW)
+
+
+def raises(error: BaseException) -> Answer:
+    def answer(delivery: Delivery) -> Receipt:
+        raise error
+
+    return answer
+
+
+@dataclass
+class Scripted:
+    """A channel that answers as it is told, by the start of the address, and remembers who it sent to."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
+    knows: bool = True
+    connections: int = 2
+    sent: list[str] = field(default_factory=list)
+    opens: int = 0
+
+    @property
+    def traits(self) -> Traits:
+        return Traits(form="mail", audience="subscribers", connections=self.connections)
+
+    @contextmanager
+    def session(self, message: Message) -> Iterator[Answer]:
+        self.opens += 1
+        yield self.deliver
+
+    def deliver(self, delivery: Delivery) -> Receipt:
+        assert delivery.recipient
+        self.sent.append(delivery.recipient.address)
+        return self.answers.get(delivery.recipient.address.split("@")[0], yes)(delivery)
+
+    def find(self, delivery: Delivery, message: Message) -> Receipt | None:
+        if not self.knows:
+            raise Unknown("this place cannot be asked")
+        assert delivery.recipient
+        return yes(delivery) if delivery.recipient.address in self.there else None
+
+
+MESSAGE = Message(
+    publication=Key("edition/joy"), form="mail", language="en", subject="Joy", text="Joy", html=None, link="", date=NOW, digest=Digest("m")
+)
+
+
+@dataclass
+class Stage:
+    store: Store
+    job: Job
+
+    def announce(self, channel: Scripted, now: datetime = NOW) -> dict[State, int]:
+        announce(self.job, channel, self.store, lambda: now, lambda *_: None)
+        return self.counts()
+
+    def counts(self) -> dict[State, int]:
+        return dict(self.store.announcements()[0].counts)
+
+    def reasons(self, state: State) -> list[tuple[str, str]]:
+        return list(self.store.reasons(self.job.announcement, state))
+
+
+@pytest.fixture
+def stage(tmp_path: Path):
+    store = Store(tmp_path / "amplify.db")
+    store.import_subscribers([Entry(address=f"{name}@example.org") for name in ("ann", "bob", "cat", "dan", "eve")], NOW, "")
+    publication = Publication(
+        key=Key("edition/joy"), kind="edition", title="Joy", path="editions/joy/", due=NOW, audience="", digest=Digest("d"), words={},
+        at=Place(file=Path("editions/joy.md"), line=1),
+    )  # fmt: skip
+    opened = store.open(publication, "newsletter", "scripted", NOW, rehearsal=False, subscribers=True)
+    yield Stage(store, Job(opened, MESSAGE, lambda who: {}))
+    store.close()
+
+
+def test_everyone_gets_it_once(stage: Stage) -> None:
+    channel = Scripted()
+
+    assert stage.announce(channel) == {State.DELIVERED: 5}
+    assert sorted(channel.sent) == ["ann@example.org", "bob@example.org", "cat@example.org", "dan@example.org", "eve@example.org"]
+
+
+def test_a_second_run_sends_to_nobody(stage: Stage) -> None:
+    stage.announce(Scripted())
+    again = Scripted()
+
+    stage.announce(again)
+
+    assert again.sent == []
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (Permanent("550 no such user"), State.REFUSED, "550 no such user"),
+        (Transient("450 come back later"), State.DEFERRED, "450 come back later"),
+        (Unsure("the line dropped after the final dot"), State.DOUBT, "the line dropped after the final dot"),
+        (KeyError("a bug of the plugin"), State.DOUBT, "KeyError: 'a bug of the plugin'"),
+        (SystemExit(1), State.DOUBT, "SystemExit: 1"),
+    ],
+)
+def test_what_a_plugin_raises_is_where_a_delivery_ends(stage: Stage, error: BaseException, state: State, reason: str) -> None:
+    channel = Scripted(answers={"bob": raises(error)})
+
+    assert stage.announce(channel) == {State.DELIVERED: 4, state: 1}
+    assert stage.reasons(state) == [("bob@example.org", reason)]
+
+
+def test_a_plugin_that_returns_no_receipt_leaves_a_doubt(stage: Stage) -> None:
+    nothing: Answer = lambda delivery: None  # type: ignore[assignment,return-value]  # noqa: E731
+
+    stage.announce(Scripted(answers={"bob": nothing}))
+
+    assert stage.reasons(State.DOUBT) == [("bob@example.org", "the plugin gave NoneType instead of a receipt")]
+
+
+def test_what_was_put_off_goes_when_its_time_has_come(stage: Stage) -> None:
+    stage.announce(Scripted(answers={"bob": raises(Transient("450", wait=300))}))
+    later = Scripted()
+
+    assert stage.announce(later, NOW + timedelta(seconds=299))[State.DEFERRED] == 1
+    assert stage.announce(later, NOW + timedelta(seconds=300)) == {State.DELIVERED: 5}
+    assert later.sent == ["bob@example.org"]
+
+
+def test_a_session_that_cannot_be_opened_sends_nothing_and_loses_nobody(stage: Stage) -> None:
+    class Closed(Scripted):
+        @contextmanager
+        def session(self, message: Message) -> Iterator[Answer]:
+            raise ConnectionRefusedError("nobody answers")
+            yield
+
+    assert stage.announce(Closed()) == {State.DEFERRED: 5}
+
+
+def test_each_connection_opens_one_session(stage: Stage) -> None:
+    channel = Scripted(connections=1)
+
+    stage.announce(channel)
+
+    assert channel.opens == 1
+
+
+def test_the_record_says_sending_before_the_first_byte_leaves(stage: Stage, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def look(delivery: Delivery) -> Receipt:
+        import sqlite3
+
+        with sqlite3.connect(tmp_path / "amplify.db") as db:
+            seen.extend(row[0] for row in db.execute("SELECT state FROM delivery WHERE id = ?", (delivery.id,)))
+        db.close()
+        return yes(delivery)
+
+    stage.announce(Scripted(answers=dict.fromkeys(("ann", "bob", "cat", "dan", "eve"), look)))
+
+    assert seen == ["sending"] * 5
+
+
+def test_never_more_in_flight_than_connections(stage: Stage) -> None:
+    lock, flying, most = threading.Lock(), 0, 0
+
+    def count(delivery: Delivery) -> Receipt:
+        nonlocal flying, most
+        with lock:
+            flying += 1
+            most = max(most, flying)
+        with lock:
+            flying -= 1
+        return yes(delivery)
+
+    stage.announce(Scripted(connections=2, answers=dict.fromkeys(("ann", "bob", "cat", "dan", "eve"), count)))
+
+    assert most <= 2
+
+
+class TestDoubts:
+    @pytest.fixture
+    def doubtful(self, stage: Stage) -> Stage:
+        claimed = stage.store.advance(stage.job.announcement, [], 2, NOW)
+        stage.store.advance(stage.job.announcement, [Outcome(delivery=one.id, state=State.DOUBT) for one in claimed], 0, NOW)
+        return stage
+
+    def test_found_there_counts_as_delivered(self, doubtful: Stage) -> None:
+        settle_doubts(doubtful.job, Scripted(there={"ann@example.org", "bob@example.org"}), doubtful.store, "ask", lambda: NOW)
+
+        assert doubtful.counts() == {State.DELIVERED: 2, State.PLANNED: 3}
+
+    def test_surely_not_there_is_sent_again(self, doubtful: Stage) -> None:
+        channel = Scripted(there={"ann@example.org"})
+        settle_doubts(doubtful.job, channel, doubtful.store, "ask", lambda: NOW)
+
+        assert doubtful.announce(channel) == {State.DELIVERED: 5}
+        assert "ann@example.org" not in channel.sent
+
+    @pytest.mark.parametrize(("in_doubt", "state"), [("ask", State.DOUBT), ("resend", State.PLANNED), ("leave", State.SKIPPED)])
+    def test_where_nobody_can_tell_the_setting_decides(self, doubtful: Stage, in_doubt: str, state: State) -> None:
+        settle_doubts(doubtful.job, Scripted(knows=False), doubtful.store, in_doubt, lambda: NOW)
+
+        assert doubtful.counts().get(state, 0) >= 2
+
+
+@pytest.mark.parametrize(("attempt", "minutes"), [(1, 1), (2, 2), (3, 4), (9, 256), (10, 360), (400, 360)])
+def test_waiting_doubles_from_a_minute_to_six_hours(attempt: int, minutes: int) -> None:
+    assert back_off(attempt) == timedelta(minutes=minutes)
