@@ -1,45 +1,87 @@
 """Send each edition as mail, one message for each subscriber.
 
 `server = "outbox:"` writes the messages as files to `.amplify/outbox/`, where you can open them with any mail program:
-nobody gets these, and the record counts it as a rehearsal.
+nobody gets these, and the record counts it as a rehearsal. A real server gets them over one or more connections:
 
     [[channel]]
     name = "newsletter"
     plugin = "email"
-    server = "outbox:"
+    server = "smtp://mail.example.org:587"
+    username = "news@example.org"
+    password = "env:MAIL_PASSWORD"
     publishes = ["edition"]
+    per_day = 100
+
+The line to the server is encrypted (`tls = "required"`), but for a server on this computer. What the server answers is
+sorted: "no such user" strikes an address off, "come back later" is tried again, and whatever is about the sender (a quota,
+the password, a policy) stops the channel and strikes off nobody.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote, urlsplit
 
-from amplify.api import Channel, Delivery, Message, Receipt, Services, Traits, Transient, hookimpl, single
+from amplify.api import (
+    Channel,
+    Delivery,
+    Message,
+    Paused,
+    Permanent,
+    Receipt,
+    Secret,
+    Services,
+    Traits,
+    Transient,
+    Unknown,
+    Unsure,
+    hookimpl,
+    single,
+)
+
+if TYPE_CHECKING:
+    import smtplib
 
 OUTBOX = Path(".amplify") / "outbox"
 
 
 @dataclass(frozen=True)
 class Options:
-    """`server`: `outbox:`."""
+    """`server`: `outbox:`, `smtp://HOST[:PORT]` or `smtps://HOST[:PORT]`; `certificate`: a PEM file to trust as well.
+
+    `timeout` and `final_timeout` in seconds: the second is for the answer to the final dot (RFC 5321, 4.5.3.2.6: ten
+    minutes), where giving up sooner makes second copies.
+    """
 
     server: str
+    username: str = ""
+    password: Secret | None = None
+    tls: Literal["required", "none"] | None = None
+    certificate: str = ""
+    connections: int = 4
+    per_second: float | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
+    timeout: float = 60
+    final_timeout: float = 600
 
 
-class Email:
-    """The announcer; all mails of an announcement are one serialised message with other values in it."""
+class Outbox:
+    """Messages as files; nobody gets them."""
 
     traits = Traits(form="mail", audience="subscribers", outside=False, idempotent=True, connections=2)
 
-    def __init__(self, options: Options, services: Services) -> None:
-        if options.server != "outbox:":
-            raise ValueError(f'server = "{options.server}" is not possible yet; write server = "outbox:"')
-        self._outbox = services.folder / OUTBOX
+    def __init__(self, services: Services) -> None:
+        self._folder = services.folder / OUTBOX
         self._clock = services.clock
         self._made: dict[str, Mail] = {}
 
@@ -72,22 +114,273 @@ class Email:
         address = delivery.recipient.address if delivery.recipient else "public"
         parts = (delivery.publication.partition("/")[2], address)
         name = "-".join(re.sub(r"[^A-Za-z0-9@._+]+", "-", part)[:80].strip("-.") for part in parts)
-        return self._outbox / f"{name}-{delivery.key[:8]}.eml"
+        return self._folder / f"{name}-{delivery.key[:8]}.eml"
+
+
+class Server:
+    """Messages over SMTP (RFC 5321)."""
+
+    def __init__(self, options: Options, services: Services) -> None:
+        self._where = Where.of(options, services.folder)
+        self._clock = services.clock
+        self._made: dict[str, Mail] = {}
+        self.traits = Traits(
+            form="mail", audience="subscribers", connections=options.connections, per_second=options.per_second,
+            per_hour=options.per_hour, per_day=options.per_day,
+        )  # fmt: skip
+
+    @contextmanager
+    def session(self, message: Message) -> Iterator[Callable[[Delivery], Receipt]]:
+        """One connection, opened at the first delivery and again whenever the server closed it."""
+        mail = self._made.setdefault(message.digest, Mail(message))
+        line = Line(self._where, mail.sender)
+
+        def deliver(delivery: Delivery) -> Receipt:
+            assert delivery.recipient is not None  # noqa: S101 - this announcer's audience is the subscribers
+            words = line.send(delivery.recipient.address, mail.to(delivery))
+            return Receipt(id=words[:200], url=None, at=self._clock())
+
+        try:
+            yield deliver
+        finally:
+            line.close()
+
+    def find(self, delivery: Delivery, message: Message) -> Receipt | None:  # noqa: ARG002 - the protocol's arguments
+        """A mail server cannot be asked what became of a message (RFC 1047)."""
+        raise Unknown("a mail server cannot be asked what became of a message")
+
+
+@dataclass(frozen=True)
+class Where:
+    """How to reach the server."""
+
+    host: str
+    port: int
+    implicit: bool
+    encrypted: bool
+    username: str
+    password: Secret | None
+    certificate: Path | None
+    timeout: float
+    final_timeout: float
+
+    @classmethod
+    def of(cls, options: Options, folder: Path) -> Where:
+        """From the options. Raises ValueError, in words."""
+        parts = urlsplit(options.server)
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            raise ValueError(f'server = "{options.server}" is no mail server; write outbox: or smtp://HOST:587 or smtps://HOST')
+        here = _loopback(parts.hostname)
+        encrypted = parts.scheme == "smtps" or (options.tls or ("none" if here else "required")) == "required"
+        if options.password and not encrypted and not here:
+            raise ValueError('tls = "none" would show the password to everyone on the way; leave it out')
+        if parts.password:
+            raise ValueError('a password does not belong into server; write password = "env:MAIL_PASSWORD"')
+        return cls(
+            host=parts.hostname, port=parts.port or (465 if parts.scheme == "smtps" else 587), implicit=parts.scheme == "smtps",
+            encrypted=encrypted, username=options.username or unquote(parts.username or ""), password=options.password,
+            certificate=folder / options.certificate if options.certificate else None, timeout=options.timeout,
+            final_timeout=options.final_timeout,
+        )  # fmt: skip
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Lost(Exception):
+    """The connection went away before the final dot: certainly nothing happened."""
+
+
+class Line:
+    """One connection. Not for two threads at once."""
+
+    def __init__(self, where: Where, sender: str) -> None:
+        self._where, self._sender = where, sender
+        self._smtp: smtplib.SMTP | None = None
+
+    def send(self, address: str, data: bytes) -> str:
+        """Hand one message over; what the server said. Raises Permanent, Paused, Transient or Unsure.
+
+        A connection that has grown old may be closed by the server at any time, so a lost one is opened again, once.
+        """
+        used = self._smtp is not None
+        try:
+            return self._transaction(address, data)
+        except Lost as lost:
+            self.close()
+            if not used:
+                raise Transient(str(lost)) from lost
+        try:
+            return self._transaction(address, data)
+        except Lost as lost:
+            self.close()
+            raise Transient(str(lost)) from lost
+
+    def _transaction(self, address: str, data: bytes) -> str:
+        smtp = self._smtp or self._open()
+        self._smtp = smtp
+        self._ask(smtp, f"MAIL FROM:<{self._sender}>", "sender")
+        self._ask(smtp, f"RCPT TO:<{address}>", "recipient")
+        self._ask(smtp, "DATA", "data", expected=354)
+        try:
+            smtp.send(data.replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
+        except OSError as error:
+            raise Lost(f"the connection was lost in the middle of the message: {error}") from error
+        return self._final(smtp)
+
+    def _ask(self, smtp: smtplib.SMTP, command: str, stage: Stage, expected: int = 250) -> None:
+        try:
+            code, words = smtp.docmd(command)
+        except OSError as error:
+            raise Lost(f"the server closed the connection: {error}") from error
+        if code == 421:
+            raise Lost(f"{code} {_text(words)}")
+        if code != expected and not (expected == 250 and code == 251):
+            with contextlib.suppress(OSError):
+                smtp.rset()
+            raise answer(code, _text(words), stage)
+
+    def _final(self, smtp: smtplib.SMTP) -> str:
+        """The answer to the final dot. Whatever goes wrong now, the message may have arrived (RFC 1047)."""
+        assert smtp.sock is not None  # noqa: S101 - it has just been used
+        try:
+            smtp.sock.settimeout(self._where.final_timeout)
+            code, words = smtp.getreply()
+            smtp.sock.settimeout(self._where.timeout)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise Unsure(f"no answer after the message was handed over: {error}") from error
+        if code == 250:
+            return f"{code} {_text(words)}"
+        if code == 421:
+            self.close()
+        raise answer(code, _text(words), "data")
+
+    def _open(self) -> smtplib.SMTP:
+        """Connect, encrypt, authenticate. What fails here is about the sender or the server, never about a recipient."""
+        import smtplib
+
+        host = self._where.host
+        try:
+            return self._greeted()
+        except smtplib.SMTPAuthenticationError as error:
+            raise Paused(f"{host} does not accept the user name and password: {error.smtp_code} {_text(error.smtp_error)}") from error
+        except smtplib.SMTPNotSupportedError as error:
+            raise Paused(f"{host} offers no encryption, and without it nothing is sent ({error})") from error
+        except ssl.SSLCertVerificationError as error:
+            raise Paused(f"{host} shows a certificate that is not its own: {error.verify_message}") from error
+        except smtplib.SMTPResponseException as error:
+            raise Paused(f"{host} answered: {error.smtp_code} {_text(error.smtp_error)}") from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise Paused(f"{host}:{self._where.port} cannot be reached: {error}") from error
+
+    def _greeted(self) -> smtplib.SMTP:
+        import smtplib
+
+        where, context = self._where, _context(self._where)
+        if where.implicit:
+            smtp: smtplib.SMTP = smtplib.SMTP_SSL(where.host, where.port, timeout=where.timeout, context=context)
+        else:
+            smtp = smtplib.SMTP(where.host, where.port, timeout=where.timeout)
+        try:
+            smtp.ehlo_or_helo_if_needed()
+            if where.encrypted and not where.implicit:
+                smtp.starttls(context=context)
+                smtp.ehlo()
+            if where.password:
+                smtp.login(where.username, where.password.reveal())
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    def close(self) -> None:
+        """Leave politely, if the line is still there."""
+        if self._smtp is not None:
+            with contextlib.suppress(Exception):
+                if self._smtp.sock is not None:
+                    self._smtp.sock.settimeout(2)
+                self._smtp.quit()
+            self._smtp.close()
+            self._smtp = None
+
+
+def _context(where: Where) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context()
+        if where.certificate:
+            context.load_verify_locations(where.certificate)
+    except OSError as error:
+        raise Paused(f"the certificate file {where.certificate} cannot be read: {error.strerror}") from error
+    return context
+
+
+# -- what the server says ------------------------------------------------------------------------------------------
+
+Stage = Literal["sender", "recipient", "data"]
+_NOBODY = re.compile(
+    r"no such (user|recipient|mailbox|address)"
+    r"|(user|recipient|mailbox|address|account)\b.{0,20}\b(unknown|not exist|not found|invalid)"
+    r"|(unknown|invalid) (user|recipient|mailbox)|does ?n.t exist",
+    re.IGNORECASE,
+)
+_SENDER = re.compile(
+    r"sending (limit|quota)|daily|rate|too many messages|authenticat|policy|spam|blocked|relay|denied|black ?list|block ?list|not allowed|suspended",
+    re.IGNORECASE,
+)
+
+
+def answer(code: int, words: str, stage: Stage) -> Permanent | Paused | Transient:
+    """What an SMTP reply means (RFC 5321, RFC 3463; N86a): about the recipient, about now, or about the sender."""
+    said = f"{code} {words}"
+    enhanced = re.match(r"[245]\.(\d{1,3})\.(\d{1,3})", words)
+    subject, detail = (int(enhanced[1]), int(enhanced[2])) if enhanced else (0, 0)
+    if 400 <= code < 500:
+        return Paused(said) if stage == "sender" else Transient(said)
+    if stage == "sender" or (subject, detail) in ((4, 5), (3, 4)) or subject == 7:
+        return Paused(said)
+    if stage == "recipient" and ((subject == 1 and detail in (1, 2, 3, 6, 10)) or (not subject and _NOBODY.search(words))):
+        return Permanent(said, gone=True)
+    if subject == 2 or (stage == "recipient" and subject == 1):
+        return Permanent(said)
+    if stage == "data" or _SENDER.search(words):
+        return Permanent(said, gone=True) if subject == 1 and detail == 1 else Paused(said)
+    return Permanent(said)
+
+
+def _text(words: bytes | str) -> str:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return " ".join(text.split())
+
+
+# -- the message ---------------------------------------------------------------------------------------------------
 
 
 class Mail:
     """A message as bytes (RFC 5322), serialised once; `to` puts one recipient's values into it."""
 
     def __init__(self, message: Message) -> None:
-        self._fields = message.fields
-        self._own = [(name, value) for name, value in message.headers if any(field in value for field in message.fields)]
         from email.utils import parseaddr
 
-        self._domain = parseaddr(dict(message.headers)["From"])[1].rpartition("@")[2] or "localhost"
-        self._bytes = self._serialised(message)
-        expected = sum((message.text + (message.html or "")).count(field) for field in message.fields)
-        if sum(self._bytes.count(field.encode()) for field in message.fields) != expected:
+        self._fields = message.fields
+        self._own = [(name, value) for name, value in message.headers if any(field in value for field in message.fields)]
+        self.sender = parseaddr(dict(message.headers)["From"])[1]
+        self._domain = self.sender.rpartition("@")[2] or "localhost"
+        self._pieces = self._taken_apart(message)
+
+    def _taken_apart(self, message: Message) -> list[bytes]:
+        """The bytes between the tokens, and the tokens. Raises ValueError where the encoding broke one in two."""
+        data = self._serialised(message)
+        pattern = b"(" + b"|".join(re.escape(field.encode()) for field in self._fields) + b")" if self._fields else b"(?!)"
+        pieces = re.split(pattern, data)
+        expected = sum((message.text + (message.html or "")).count(field) for field in self._fields)
+        if len(pieces) // 2 != expected:
             raise ValueError("a token was broken in two by the encoding of the mail")
+        return pieces
 
     def _serialised(self, message: Message) -> bytes:
         from email.message import EmailMessage
@@ -111,20 +404,21 @@ class Mail:
         """The whole message for one recipient: deterministic, so that a second copy can be told (N23)."""
         head = [_to(delivery), f"Message-ID: <{delivery.key}@{self._domain}>"]
         head += [f"{name}: {_folded(_filled(value, delivery.values))}" for name, value in self._own]
-        body = self._bytes
-        for field in self._fields:
-            body = body.replace(field.encode(), _quoted(delivery.values[field]))
+        values = {field.encode(): _quoted(delivery.values[field]) for field in self._fields}
+        body = b"".join(values.get(piece, piece) for piece in self._pieces)
         return "\r\n".join(head).encode("ascii") + b"\r\n" + body
 
 
 def _to(delivery: Delivery) -> str:
     if delivery.recipient is None:
         return "To: undisclosed-recipients:;"
+    person = delivery.recipient
+    if not person.name or re.fullmatch(r"[A-Za-z0-9 ]{1,40}", person.name):
+        return f"To: {person.name} <{person.address}>" if person.name else f"To: {person.address}"
     from email.headerregistry import Address
     from email.message import EmailMessage
     from email.policy import SMTP
 
-    person = delivery.recipient
     header = EmailMessage(policy=SMTP)
     try:
         header["To"] = Address(display_name=person.name, addr_spec=person.address)
@@ -157,7 +451,13 @@ def _quoted(value: str) -> bytes:
     return b"".join(pieces)
 
 
+def _email(options: Options, services: Services) -> Outbox | Server:
+    if not 1 <= options.connections <= 50:
+        raise ValueError("connections is between 1 and 50")
+    return Outbox(services) if options.server == "outbox:" else Server(options, services)
+
+
 @hookimpl
 def amplify_channels() -> list[Channel]:
     """The kind `email`."""
-    return [Channel("email", Options, Email)]
+    return [Channel("email", Options, _email)]

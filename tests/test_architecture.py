@@ -73,7 +73,21 @@ def test_help_loads_nothing_but_click() -> None:
         "import sys; from amplify.cli import cli; cli.run(['--help']); "
         "print(sorted({name.split('.')[0] for name in sys.modules} & set(sys.argv[1:])), file=sys.stderr)"
     )
-    heavy = ["pydantic", "jinja2", "markdown", "feedgen", "lxml", "mutagen", "PIL", "yaml", "icalendar", "nh3", "pluggy", "sqlite3", "tomlkit"]
+    heavy = [
+        "pydantic",
+        "jinja2",
+        "markdown",
+        "feedgen",
+        "lxml",
+        "mutagen",
+        "PIL",
+        "yaml",
+        "icalendar",
+        "nh3",
+        "pluggy",
+        "sqlite3",
+        "tomlkit",
+    ]
 
     done = subprocess.run([sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True)
 

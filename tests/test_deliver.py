@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from amplify.api import Traits
-from amplify.deliver import Job, announce, back_off, settle_doubts
-from amplify.errors import Permanent, Transient, Unknown, Unsure
+from amplify.deliver import LIMIT_REACHED, Job, Pace, World, announce, back_off, pace, settle_doubts
+from amplify.errors import Paused, Permanent, Transient, Unknown, Unsure
 from amplify.model import Delivery, Digest, Key, Message, Place, Publication, Receipt, State
 from amplify.store import Entry, Outcome, Store
 
@@ -71,8 +71,12 @@ class Stage:
     store: Store
     job: Job
 
-    def announce(self, channel: Scripted, now: datetime = NOW) -> dict[State, int]:
-        announce(self.job, channel, self.store, lambda: now, lambda *_: None)
+    stopped: str = ""
+    slept: list[float] = field(default_factory=list)
+
+    def announce(self, channel: Scripted, now: datetime = NOW, limits: Pace | None = None) -> dict[State, int]:
+        world = World(lambda: now, self.slept.append)
+        self.stopped = announce(self.job, channel, self.store, limits or Pace(), world, lambda *_: None)
         return self.counts()
 
     def counts(self) -> dict[State, int]:
@@ -194,6 +198,47 @@ def test_never_more_in_flight_than_connections(stage: Stage) -> None:
     stage.announce(Scripted(connections=2, answers=dict.fromkeys(("ann", "bob", "cat", "dan", "eve"), count)))
 
     assert most <= 2
+
+
+class TestTheSender:
+    def test_what_is_about_the_sender_stops_the_channel_and_strikes_off_nobody(self, stage: Stage) -> None:
+        refused = Paused("550 5.4.5 Daily user sending limit exceeded")
+
+        counts = stage.announce(Scripted(connections=1, answers={"bob": raises(refused)}))
+
+        assert counts == {State.DELIVERED: 1, State.DEFERRED: 1, State.PLANNED: 3}
+        assert stage.stopped == "550 5.4.5 Daily user sending limit exceeded"
+        assert stage.store.people() == {"active": 5}
+
+    def test_no_such_address_is_struck_off(self, stage: Stage) -> None:
+        stage.announce(Scripted(answers={"bob": raises(Permanent("550 5.1.1 no such user", gone=True))}))
+
+        assert stage.store.people() == {"active": 4, "bounced": 1}
+
+    def test_the_days_limit_leaves_the_rest_for_tomorrow(self, stage: Stage) -> None:
+        counts = stage.announce(Scripted(), limits=Pace(left=3))
+
+        assert (counts, stage.stopped) == ({State.DELIVERED: 3, State.PLANNED: 2}, LIMIT_REACHED)
+
+    def test_tomorrow_goes_on_with_the_rest(self, stage: Stage) -> None:
+        first, second = Scripted(), Scripted()
+        stage.announce(first, limits=Pace(left=3))
+
+        assert stage.announce(second, NOW + timedelta(days=1), Pace(left=3)) == {State.DELIVERED: 5}
+        assert len({*first.sent, *second.sent}) == 5
+        assert stage.stopped == ""
+
+    def test_what_was_sent_in_the_last_day_counts(self) -> None:
+        traits = Traits(form="mail", audience="subscribers", per_day=100)
+
+        assert pace(traits, 97) == Pace(left=3)
+
+    def test_an_hours_limit_is_spread_over_the_hour(self, stage: Stage) -> None:
+        traits = Traits(form="mail", audience="subscribers", per_hour=360, per_second=5)
+
+        stage.announce(Scripted(), limits=pace(traits, 0))
+
+        assert stage.slept == [10.0] * 5
 
 
 class TestDoubts:

@@ -55,7 +55,9 @@ class TestWhatIsAnnounced:
         joy = edition()
 
         assert planned([joy]).announce == (
-            AnnounceStep(publication=joy, channel="newsletter", opens=True, left=12, delivered=0, outside=True, rehearsal=False, changed=False),
+            AnnounceStep(
+                publication=joy, channel="newsletter", opens=True, left=12, delivered=0, outside=True, rehearsal=False, changed=False
+            ),
         )
 
     def test_once_is_once(self) -> None:

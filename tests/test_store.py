@@ -79,7 +79,9 @@ class TestTheList:
         assert store.audience() == 4
 
     def test_tags_are_audiences(self, store: Store) -> None:
-        store.import_subscribers([Entry(address="a@example.org", tags=("maths",)), Entry(address="b@example.org", tags=("mathsy",))], NOW, "")
+        store.import_subscribers(
+            [Entry(address="a@example.org", tags=("maths",)), Entry(address="b@example.org", tags=("mathsy",))], NOW, ""
+        )
 
         assert (store.audience(), store.audience("maths"), store.audience("nobody")) == (2, 1, 0)
 

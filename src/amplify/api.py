@@ -24,7 +24,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
-from amplify.errors import AmplifyError, MissingExtra, Permanent, Transient, Unknown, Unsure
+from amplify.errors import AmplifyError, MissingExtra, Paused, Permanent, Transient, Unknown, Unsure
 from amplify.model import Asset, Bookmark, Delivery, Digest, Kind, Media, Message, Offer, Receipt, Recipient
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "MirrorSession",
     "MissingExtra",
     "Offer",
+    "Paused",
     "Permanent",
     "Receipt",
     "Recipient",
@@ -112,6 +113,11 @@ class Traits:
     media: int = 0
     """Pictures of a post."""
     cost: str | None = None
+    per_second: float | None = None
+    per_hour: int | None = None
+    """Spread evenly over the hour."""
+    per_day: int | None = None
+    """In any 24 hours; what is left goes on the next day."""
 
 
 class Source(Protocol):

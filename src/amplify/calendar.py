@@ -16,18 +16,16 @@ from typing import Any
 from amplify import text, times
 from amplify.model import Event, Occurrence, Slug
 
-_DAYS_OF_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LIMITS = {"BYMONTH": 12, "BYMONTHDAY": 31, "BYYEARDAY": 366, "BYWEEKNO": 53, "BYSETPOS": 366}
 _ONLY_WITH = {
     "BYMONTHDAY": ("DAILY", "MONTHLY", "YEARLY"),
     "BYYEARDAY": ("YEARLY",),
     "BYWEEKNO": ("YEARLY",),
+    "BYSETPOS": ("MONTHLY", "YEARLY"),
 }
 _UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?")
 _KNOWN_UNTIL = 2050
 """The year up to which a calendar knows when clocks change."""
-_LAST_CYCLE = datetime(9600, 1, 1)  # noqa: DTZ001 (a clock on a wall)
-"""The calendar repeats every 400 years, and dateutil looks no further than 9999: what does not come in these never does."""
 
 
 def occurrences(event: Event, after: datetime, before: datetime, limit: int = 50) -> tuple[Occurrence, ...]:
@@ -62,20 +60,28 @@ def _naive(moment: datetime, event: Event) -> datetime:
 
 
 def _series(event: Event) -> Iterator[datetime]:
-    """Every start of the series on the local clock, the dates that fall out included."""
+    """Every start of the series on the local clock, the dates that fall out included, from the first that the rule names."""
     start = _naive(event.start, event)
     if event.rrule is None:
         return iter((start,))
     parts = _parts(event.rrule)
     until = parts.pop("UNTIL", None)
-    rule = _rule(parts, start)
-    return iter(rule.replace(until=_naive(_until(until, event), event)) if until else rule)
+    return _dates(parts, start, _naive(_until(until, event), event) if until else datetime.max)  # noqa: DTZ901 (a clock on a wall)
 
 
-def _rule(parts: Mapping[str, str], start: datetime) -> Any:
+def _dates(parts: Mapping[str, str], start: datetime, until: datetime) -> Iterator[datetime]:
+    """The dates of a rule, found in the last centuries before 9999, where dateutil gives up.
+
+    The calendar repeats every 400 years, so the dates are the same, and a rule that never comes round ends soon.
+    """
     from dateutil.rrule import rrulestr
 
-    return rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start)
+    later = (9899 - start.year) // 400 * 400
+    for moment in rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start.replace(year=start.year + later)):
+        found = moment.replace(year=moment.year - later)
+        if found > until:
+            return
+        yield found
 
 
 def _until(written: str, event: Event) -> datetime:
@@ -94,18 +100,11 @@ def check_rule(rrule: str) -> None:
     parts = _parts(rrule)
     from_any_start = {name: value for name, value in parts.items() if name not in {"UNTIL", "INTERVAL"}}
     try:
-        rule = _rule(from_any_start, _LAST_CYCLE)
+        first = next(_dates(from_any_start, datetime(2000, 1, 1), datetime.max), None)  # noqa: DTZ001, DTZ901 (a clock on a wall)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ValueError(f"{text.fit(rrule, 60)!r} is no rule: {error}") from error
-    days = _numbers(parts, "BYMONTHDAY")
-    longest = max((_DAYS_OF_MONTH[month - 1] for month in _numbers(parts, "BYMONTH")), default=31)
-    never = bool(days) and all(abs(day) > longest for day in days)
-    if never or (parts["FREQ"] in {"MONTHLY", "YEARLY"} and next(iter(rule), None) is None):
+    if first is None:
         raise ValueError(f"{text.fit(rrule, 60)!r} never comes round")
-
-
-def _numbers(parts: dict[str, str], name: str) -> list[int]:
-    return [int(one) for one in parts[name].split(",")] if name in parts else []
 
 
 @lru_cache(maxsize=512)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from amplify.api import Announcer, Mirror
-from amplify.errors import AmplifyError, Permanent, Transient, Unknown, Unsure
+from amplify.api import Announcer, Mirror, Traits
+from amplify.errors import AmplifyError, Paused, Permanent, Transient, Unknown, Unsure
 from amplify.model import Announcement, Delivery, Message, MirrorStep, Receipt, Recipient, State
 from amplify.plan import in_order
 from amplify.store import Outcome, Store
@@ -44,6 +45,14 @@ def mirror(step: MirrorStep, works: Mirror, progress: Progress) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class World:
+    """The clock, and how one waits."""
+
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One announcement being sent: the open announcement, its message and what fills it for each recipient."""
 
@@ -52,35 +61,86 @@ class Job:
     values: Callable[[Recipient | None], Mapping[str, str]]
 
 
-def announce(job: Job, works: Announcer, store: Store, clock: Callable[[], datetime], progress: Progress) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast a channel may go: `interval` seconds between two deliveries, at most `left` more today (None: any number)."""
+
+    interval: float = 0
+    left: int | None = None
+
+
+def pace(traits: Traits, sent_today: int) -> Pace:
+    """The limits of a channel as they stand now."""
+    intervals = (1 / traits.per_second if traits.per_second else 0, 3600 / traits.per_hour if traits.per_hour else 0)
+    return Pace(interval=max(intervals), left=None if traits.per_day is None else max(0, traits.per_day - sent_today))
+
+
+def announce(job: Job, works: Announcer, store: Store, pace: Pace, world: World, progress: Progress) -> str:
     """Send to everyone who is left. `sending` is on disk before the first byte leaves, the outcome after.
 
+    Gives why it stopped before the end: what the far end said about the sender, or that today's limit is reached; else "".
     Interrupted, it waits for what is in flight, writes that down, and raises KeyboardInterrupt.
     """
     counts = job.announcement.counts
-    done, total = 0, sum(counts.get(state, 0) for state in (State.PLANNED, State.DEFERRED))
-    room, flying, interrupted = works.traits.connections, 0, False
-    outcomes: list[Outcome] = []
-    with _Connections(works, job.message, room, clock) as connections:
+    run = _Run(left=pace.left, total=sum(counts.get(state, 0) for state in (State.PLANNED, State.DEFERRED)))
+    with _Connections(works, job.message, works.traits.connections, world.clock) as connections:
         while True:
             try:
-                claims = store.advance(job.announcement, outcomes, 0 if interrupted else room - flying, clock())
-                outcomes = []
+                claims = store.advance(job.announcement, run.take(), run.room(works.traits.connections, pace), world.clock())
+                run.flying += len(claims)
                 for claim in claims:
                     connections.submit(replace(claim, values=job.values(claim.recipient)))
-                flying += len(claims)
-                if not flying:
+                if not run.flying:
                     break
-                outcomes = connections.finished()
-                flying -= len(outcomes)
-                done += len(outcomes)
-                progress(job.announcement.channel, done, total)
+                if claims and pace.interval:
+                    world.sleep(pace.interval)
+                run.came_in(connections.finished())
+                progress(job.announcement.channel, run.done, run.total)
             except KeyboardInterrupt:
-                if interrupted:
+                if run.stopped == _INTERRUPTED:
                     raise
-                interrupted = True
-    if interrupted:
+                run.stopped = _INTERRUPTED
+    if run.stopped == _INTERRUPTED:
         raise KeyboardInterrupt
+    return run.stopped or (LIMIT_REACHED if run.left == 0 and run.done < run.total else "")
+
+
+LIMIT_REACHED = "today's limit is reached"
+_INTERRUPTED = "interrupted"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """How far one run has come."""
+
+    left: int | None
+    total: int
+    done: int = 0
+    flying: int = 0
+    stopped: str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def take(self) -> list[Outcome]:
+        """What came in and is not yet written down."""
+        taken, self.outcomes = self.outcomes, []
+        return taken
+
+    def room(self, connections: int, pace: Pace) -> int:
+        """How many more may be claimed now."""
+        if self.stopped:
+            return 0
+        free = min(1, connections - self.flying) if pace.interval else connections - self.flying
+        return free if self.left is None else min(free, self.left - self.flying)
+
+    def came_in(self, arrived: list[tuple[Outcome, str]]) -> None:
+        """Take over what the connections finished."""
+        for outcome, about_sender in arrived:
+            self.outcomes.append(outcome)
+            self.stopped = self.stopped or about_sender
+            if self.left is not None and outcome.state in (State.DELIVERED, State.DOUBT):
+                self.left -= 1
+        self.flying -= len(arrived)
+        self.done += len(arrived)
 
 
 def settle_doubts(job: Job, works: Announcer, store: Store, in_doubt: str, clock: Callable[[], datetime]) -> None:
@@ -106,7 +166,7 @@ class _Connections:
     def __init__(self, works: Announcer, message: Message, number: int, clock: Callable[[], datetime]) -> None:
         self._works, self._message, self._clock = works, message, clock
         self._todo: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Outcome, str]] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._work, name=f"connection {n}", daemon=True) for n in range(number)]
 
     def __enter__(self) -> _Connections:
@@ -124,8 +184,8 @@ class _Connections:
         """Hand a claimed delivery over."""
         self._todo.put(delivery)
 
-    def finished(self) -> list[Outcome]:
-        """What has come in: at least one, and all that is there."""
+    def finished(self) -> list[tuple[Outcome, str]]:
+        """What has come in: at least one, and all that is there; each with what was said about the sender."""
         outcomes = [self._done.get()]
         while not self._done.empty():
             outcomes.append(self._done.get())
@@ -139,23 +199,23 @@ class _Connections:
                     if deliver is None:
                         deliver = stack.enter_context(self._works.session(self._message))
                 except Exception as error:  # noqa: BLE001 - a plugin may raise anything; before a session, nothing can have left
-                    self._done.put(_deferred(delivery, Transient(_words(error)), self._clock()))
+                    self._done.put((_deferred(delivery, Transient(_words(error)), self._clock()), ""))
                 else:
                     self._done.put(_attempt(deliver, delivery, self._clock))
 
 
-def _attempt(deliver: Callable[[Delivery], object], delivery: Delivery, clock: Callable[[], datetime]) -> Outcome:
+def _attempt(deliver: Callable[[Delivery], object], delivery: Delivery, clock: Callable[[], datetime]) -> tuple[Outcome, str]:
     try:
         receipt = deliver(delivery)
     except Permanent as error:
-        return Outcome(delivery=delivery.id, state=State.REFUSED, reason=error.reason)
+        return Outcome(delivery=delivery.id, state=State.REFUSED, reason=error.reason, gone=error.gone), ""
     except Transient as error:
-        return _deferred(delivery, error, clock())
+        return _deferred(delivery, error, clock()), error.reason if isinstance(error, Paused) else ""
     except Unsure as error:
-        return Outcome(delivery=delivery.id, state=State.DOUBT, reason=error.reason)
+        return Outcome(delivery=delivery.id, state=State.DOUBT, reason=error.reason), ""
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever else a plugin raises, the far end may have acted
-        return Outcome(delivery=delivery.id, state=State.DOUBT, reason=_words(error))
-    return _delivered(delivery, receipt)
+        return Outcome(delivery=delivery.id, state=State.DOUBT, reason=_words(error)), ""
+    return _delivered(delivery, receipt), ""
 
 
 def _delivered(delivery: Delivery, receipt: object) -> Outcome:

@@ -7,10 +7,11 @@ AmplifyError                1   something a person can mend
 ├── StateError              1   the record cannot be read or written
 ├── Busy                    4   another publish holds this community
 └── DeliveryError           -   a plugin's answer about one delivery; never reaches the command line
-├── Permanent               the far end never will
-├── Transient               the far end certainly did nothing; worth another try
-├── Unsure                  the far end may have acted
-└── Unknown                 `find` could not tell
+    ├── Permanent               the far end never will
+    ├── Transient               the far end certainly did nothing; worth another try
+    │   └── Paused              likewise, and it is about the sender: nobody else is tried either
+    ├── Unsure                  the far end may have acted
+    └── Unknown                 `find` could not tell
 """
 
 from __future__ import annotations
@@ -81,7 +82,11 @@ class DeliveryError(AmplifyError):
 
 
 class Permanent(DeliveryError):
-    """The far end refuses this delivery for ever."""
+    """The far end refuses this delivery for ever. `gone`: since there is no such address, so that it is struck off (N86a)."""
+
+    def __init__(self, reason: str, *, gone: bool = False) -> None:
+        super().__init__(reason)
+        self.gone = gone
 
 
 class Transient(DeliveryError):
@@ -90,6 +95,10 @@ class Transient(DeliveryError):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+class Paused(Transient):
+    """The far end refuses the *sender*: quota, authentication, policy. The channel stops; no recipient is to blame (N86a)."""
 
 
 class Unsure(DeliveryError):

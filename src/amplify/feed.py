@@ -293,13 +293,12 @@ def _chapter_tags(card: EpisodeCard, base: str) -> Iterator[_Tag]:
 
 
 def chapters_json(episode: Episode, base: str = "") -> bytes:
-    """The chapters as `application/json+chapters` 1.2.0 (F77); pictures become absolute below `base`, the site's address."""
-    chapters = []
+    """The chapters as `application/json+chapters` 1.2.0 (F77); paths of pictures are read from `base`, the site's address."""
+    chapters: list[dict[str, object]] = []
     for chapter in _chapters(episode):
-        one: dict[str, object] = {"startTime": round(chapter.start, 3), "title": text.one_line(chapter.title)}
-        one |= {"img": _address(base, chapter.image) if base else chapter.image} if chapter.image else {}
-        one |= {"url": chapter.url} if chapter.url else {}
-        chapters.append(one | ({} if chapter.toc else {"toc": False}))
+        one = {"startTime": round(chapter.start, 3), "title": text.one_line(chapter.title), "toc": None if chapter.toc else False}
+        where = {"img": _maybe(base, chapter.image), "url": _maybe(base, chapter.url)}
+        chapters.append({key: value for key, value in (one | where).items() if value is not None})
     return _json({"version": "1.2.0", "chapters": chapters})
 
 
@@ -388,9 +387,10 @@ def _joined(document: bytes, items: Iterable[bytes]) -> bytes:
 
 def _identity(entry: Entry, base: str) -> str:
     """An identifier that holds when titles and addresses change: the entry's own, or a `tag:` of it."""
-    if re.match(r"(https?|tag|urn):", entry.id):
-        return _address(base, entry.id)
-    return f"tag:{urlsplit(_address(base, '')).hostname or 'localhost'},{_TAG_YEAR}:{quote(text.one_line(entry.id))}"
+    own = text.one_line(entry.id)
+    if re.match(r"(https?|tag|urn):", own):
+        return own
+    return f"tag:{urlsplit(_address(base, '')).hostname or 'localhost'},{_TAG_YEAR}:{quote(own)}"
 
 
 def _newsletter(entries: Sequence[Entry], settings: Settings, path: str, kind: str) -> Any:

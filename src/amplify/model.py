@@ -492,7 +492,10 @@ class MirrorStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceStep:
-    """A publication that a channel sends: `opens` now, or goes on; `left` recipients of `left + delivered`, and `doubt` to ask about."""
+    """A publication that a channel sends: `opens` now, or goes on; `left` recipients of `left + delivered`, and `doubt` to ask about.
+
+    `per_day` is the channel's limit, `today` what is left of it.
+    """
 
     publication: Publication
     channel: str
@@ -503,6 +506,8 @@ class AnnounceStep:
     outside: bool
     rehearsal: bool
     changed: bool
+    per_day: int | None = None
+    today: int | None = None
 
 
 Reason = Literal["draft", "future", "archive", "quiet", "rehearsed only", "audience empty", "not online yet", "copy?", "renamed?"]

@@ -17,7 +17,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from amplify import compose, deliver, folder, registry, select, site
@@ -26,7 +26,7 @@ from amplify import plan as planning
 from amplify.api import Announcer, Mirror
 from amplify.cache import Cache
 from amplify.config import Plugged, Settings
-from amplify.deliver import Job, Progress
+from amplify.deliver import LIMIT_REACHED, Job, Pace, Progress, World
 from amplify.errors import AmplifyError, Busy, FolderError, Problem
 from amplify.model import Announcement, AnnounceStep, Content, Key, MirrorStep, Plan, Publication, Site, State
 from amplify.pages import Views
@@ -37,6 +37,7 @@ from amplify.select import Selection
 from amplify.store import Store
 
 STATE = ".amplify"
+_A_DAY = timedelta(days=1)
 Clock = Callable[[], datetime]
 
 
@@ -164,7 +165,7 @@ def prepare(community: Community, options: Options) -> Prepared:
         now,
         [planning.mirror(name, built.site, listing) for name, listing in listings.items()],
         built.selection,
-        [_outlet(one) for one in made if isinstance(one.works, Announcer)],
+        [_outlet(community, one) for one in made if isinstance(one.works, Announcer)],
         community.store.announcements(),
         community.store.audience,
         community.settings,
@@ -187,10 +188,22 @@ def idle(prepared: Prepared) -> bool:
     return planning.nothing_to_do(prepared.plan)
 
 
-def _outlet(one: Instance) -> Outlet:
+def _outlet(community: Community, one: Instance) -> Outlet:
+    assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
+    limits = pace(community, one)
+    traits = one.works.traits
+    return Outlet(
+        table=one.table, outside=not one.local, rehearsal=one.rehearsal, subscribers=traits.audience == "subscribers",
+        per_day=traits.per_day, today=limits.left,
+    )  # fmt: skip
+
+
+def pace(community: Community, one: Instance) -> Pace:
+    """How fast a channel may go now."""
     assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
     traits = one.works.traits
-    return Outlet(table=one.table, outside=not one.local, rehearsal=one.rehearsal, subscribers=traits.audience == "subscribers")
+    sent = community.store.sent_since(one.table.name, community.clock() - _A_DAY) if traits.per_day else 0
+    return deliver.pace(traits, sent)
 
 
 def named(selection: Selection, names: Iterable[str]) -> tuple[Key, ...]:
@@ -237,12 +250,15 @@ class Report:
     removed: dict[str, int] = field(default_factory=dict)
     announced: list[Announcement] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    paused: dict[str, str] = field(default_factory=dict)
+    """By channel, why it stopped before the end."""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing failed, was refused, put off or is in doubt."""
-        troubled = (State.DOUBT, State.REFUSED, State.DEFERRED, State.PLANNED)
-        return not self.failures and not any(one.counts.get(state) for one in self.announced for state in troubled)
+        """Whether nothing failed, was refused, put off or is in doubt; what waits for tomorrow's limit is no failure."""
+        troubled = (State.DOUBT, State.REFUSED, State.DEFERRED)
+        about_sender = any(why != LIMIT_REACHED for why in self.paused.values())
+        return not self.failures and not about_sender and not any(one.counts.get(state) for one in self.announced for state in troubled)
 
 
 def carry_out(community: Community, prepared: Prepared, progress: Progress) -> Report:
@@ -303,7 +319,8 @@ def _announce(community: Community, prepared: Prepared, by_name: Mapping[str, In
         message = compose.mail(publication, views, renderer, announcement.opened)
         job = Job(announcement, message, lambda who, what=publication: compose.values(what, settings, who))  # type: ignore[misc]
         deliver.settle_doubts(job, one.works, store, one.table.in_doubt, community.clock)
-        deliver.announce(job, one.works, store, community.clock, progress)
+        if stopped := deliver.announce(job, one.works, store, pace(community, one), World(community.clock), progress):
+            report.paused[step.channel] = stopped
         report.announced.append(next(each for each in store.announcements() if each.id == announcement.id))
     store.end_run(run, community.clock())
 

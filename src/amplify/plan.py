@@ -26,6 +26,9 @@ class Outlet:
     outside: bool
     rehearsal: bool
     subscribers: bool
+    per_day: int | None = None
+    today: int | None = None
+    """How many may still go today, where there is a limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +132,16 @@ class _Decider:
 
     def _opens(self, one: Publication) -> AnnounceStep:
         return AnnounceStep(publication=one, channel=self.outlet.table.name, opens=True, left=self._size(one), delivered=0,
-                            outside=self.outlet.outside, rehearsal=self.outlet.rehearsal, changed=False)  # fmt: skip
+                            outside=self.outlet.outside, rehearsal=self.outlet.rehearsal, changed=False,
+                            per_day=self.outlet.per_day, today=self.outlet.today)  # fmt: skip
 
     def _goes_on(self, one: Publication, known: Announcement) -> Iterator[AnnounceStep]:
         left, doubt = sum(known.counts.get(state, 0) for state in _UNFINISHED), known.counts.get(State.DOUBT, 0)
         if known.closed is None and (left or doubt):
             yield AnnounceStep(publication=one, channel=self.outlet.table.name, opens=False, left=left, doubt=doubt,
                                delivered=known.counts.get(State.DELIVERED, 0), outside=self.outlet.outside,
-                               rehearsal=self.outlet.rehearsal, changed=known.digest != one.digest)  # fmt: skip
+                               rehearsal=self.outlet.rehearsal, changed=known.digest != one.digest,
+                               per_day=self.outlet.per_day, today=self.outlet.today)  # fmt: skip
 
 
 def nothing_to_do(plan: Plan) -> bool:

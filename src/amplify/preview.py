@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from socketserver import TCPServer
 from typing import Any, BinaryIO
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote
 
 from amplify import compose, config, pipeline
 from amplify import plan as planning
@@ -48,18 +48,17 @@ _MAIL = re.compile(r"/-/mail/(?P<name>[a-z0-9-]+(?:/[a-z0-9-]+)*)(?:/(?P<file>me
 _RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))", re.ASCII)
 _OWN_PAGE = "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 _LETTER = (
-    "default-src 'none'; img-src 'self' data: http: https:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+    "default-src 'none'; script-src 'none'; img-src 'self' data: http: https:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 )
 _log = logging.getLogger(__name__)
 
 
 def serve(root: Path, port: int, clock: Clock = pipeline.now, ready: Callable[[str], None] | None = None) -> None:
     """Answer on this machine until Ctrl-C; port 0 takes a free one. Raises AmplifyError where there is no community, or no such port."""
-    preview = Preview(root, port, clock)
-    if ready:
-        ready(preview.address)
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.closing(Preview(root, port, clock)) as preview, contextlib.suppress(KeyboardInterrupt):
+        if ready:
+            ready(preview.address)
         preview.run()
 
 
@@ -220,7 +219,7 @@ def trouble_of(error: Exception) -> Trouble:
     _log.debug("the folder cannot be shown", exc_info=error)
     if isinstance(error, OSError) and error.filename:
         return Trouble(words=f"{error.filename} cannot be read: {error.strerror}.")
-    return Trouble(words=f"{type(error).__name__}: {error}")
+    return Trouble(words=f"{type(error).__name__}: {error}\nIf you changed a template or a plugin just now, look there first.")
 
 
 # -- one edition as mail -------------------------------------------------------------------------------------------
@@ -347,12 +346,15 @@ class Preview:
 
     def run(self) -> None:
         """Answer until `stop`."""
-        with self._server:
-            self._server.serve_forever(poll_interval=0.05)
+        self._server.serve_forever(poll_interval=0.05)
 
     def stop(self) -> None:
         """End `run`; comes back when it is over."""
         self._server.shutdown()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._server.server_close()
 
     def answer(self, target: str) -> Answer:
         """The answer to a request for `target`, a path with its query."""
@@ -362,23 +364,23 @@ class Preview:
             return self._calm(self._folder.shown(), trouble_of(error))
 
     def _answer(self, target: str) -> Answer:
-        parts = urlsplit(target)
-        if parts.path == "/-/reload.js":
+        path, _, query = target.partition("?")
+        if path == "/-/reload.js":
             return Answer(body=templates(self._root)["preview.js"], type="text/javascript; charset=utf-8")
         shown = self._folder.shown()
-        if parts.path == "/-/version":
+        if path == "/-/version":
             return Answer(body=shown.version.encode(), type="text/plain; charset=utf-8")
-        if parts.path == "/-/preview.css":
+        if path == "/-/preview.css":
             return Answer(body=self._folder.render("preview.css.j2", {}).encode(), type="text/css; charset=utf-8")
         if shown.built is None:
             return self._calm(shown, shown.trouble)
-        if parts.path in ("/-", "/-/"):
+        if path in ("/-", "/-/"):
             desk = self._folder.desk()
             return self._page("preview-desk.html.j2", shown, desk=desk, advice=shown.built.problems)
-        found = _MAIL.fullmatch(parts.path)
+        found = _MAIL.fullmatch(path)
         if found and (letter := self._folder.letter(found["name"])):
-            return self._mail(shown, letter, found["file"], parse_qs(parts.query).get("view", [""])[0])
-        return self._site(shown, shown.built, unquote(parts.path))
+            return self._mail(shown, letter, found["file"], parse_qs(query).get("view", [""])[0])
+        return self._site(shown, shown.built, unquote(path))
 
     def _page(self, template: str, shown: Shown, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Answer:
         known = {

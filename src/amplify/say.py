@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from amplify import times
 from amplify.config import Settings
+from amplify.deliver import LIMIT_REACHED
 from amplify.errors import Problem
 from amplify.model import Announcement, AnnounceStep, Asset, Held, MirrorStep, Plan, State
 from amplify.pipeline import Built, Prepared, Report
@@ -104,20 +105,28 @@ def _gone(paths: Iterable[PurePosixPath]) -> str:
 def _mail(step: AnnounceStep, built: Built, settings: Settings, left: Mapping[str, int]) -> Iterator[str]:
     one = step.publication
     sender = f" from {settings.newsletter.sender}" if settings.newsletter else ""
-    if step.rehearsal:
-        note = "REHEARSAL: nobody gets these"
-    else:
-        note = "CANNOT BE TAKEN BACK" if step.outside else "stays on this computer"
+    note = "REHEARSAL: nobody gets these" if step.rehearsal else "CANNOT BE TAKEN BACK"
     yield _headline(f'MAIL  "{_subject(step, built)}"{sender}', note)
     again = "" if step.opens else f" who are left; {step.delivered:,} have it"
     yield f"  {'to':<8} {people(step.left)}{again}"
     gone = {"unsubscribed": "left", "bounced": "with an address that does not work", "pending": "not confirmed"}
     if step.opens and (missing := [f"{left[status]} {words}" for status, words in gone.items() if left.get(status)]):
         yield f"  {'not to':<8} {', '.join(missing)}"
+    if step.per_day is not None and step.today is not None and step.left > step.today:
+        yield f"  {'when':<8} {_days(step.left, step.today, step.per_day)}"
     if step.doubt:
         yield f"  {'unsure':<8} {people(step.doubt)}: {step.channel} is asked whether they have it"
     if step.changed:
         yield f"  {'LOOK':<8} {one.at.file.as_posix()} was edited since the first ones got it; the rest get the new text"
+
+
+def _days(left: int, today: int, per_day: int) -> str:
+    """`97 today, 100 tomorrow, 105 in 2 more days`: what a daily limit makes of it."""
+    tomorrow = min(per_day, left - today)
+    rest = left - today - tomorrow
+    more = -(-rest // per_day) if per_day else 0
+    parts = [f"{today} today", f"{tomorrow} tomorrow"] + ([f"{rest} in {count(more, 'more day')}"] if rest else [])
+    return ", ".join(parts) + f": {per_day} a day is the limit. Run  amplify publish  again each day"
 
 
 def _subject(step: AnnounceStep, built: Built) -> str:
@@ -178,9 +187,16 @@ def report(done: Report, prepared: Prepared) -> Iterator[str]:
         yield f"  {one.channel}: {one.title}: {counts(one.counts)}" + (
             " in .amplify/outbox/ (a rehearsal: nobody gets these)" if one.rehearsal else ""
         )
+    for channel, why in done.paused.items():
+        yield f"PAUSED  {channel}: {why}. Nobody is lost, nobody got it twice."
+        if why == LIMIT_REACHED:
+            yield "  Tomorrow:  amplify publish    sends to those who are left and to nobody else"
+        else:
+            yield "  This is about your account or the server, not your readers: no address was struck off."
+            yield "  When it is mended:  amplify publish    sends to those who are left and to nobody else"
     for failure in done.failures:
         yield f"  FAILED  {failure}"
-    if not done.complete:
+    if not done.complete and not done.paused:
         yield "Nobody is lost, nobody got it twice. For more:  amplify status"
 
 

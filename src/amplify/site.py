@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -151,9 +152,8 @@ class _Builder:
             if episode.transcript:
                 yield self._copy(card.transcript, episode.transcript.source.as_posix(), episode.transcript.type)
             if episode.chapters:
-                yield self._item(
-                    f"{card.path}chapters.json", "application/json+chapters", "file", episode, lambda one=episode: feed.chapters_json(one)
-                )  # type: ignore[misc]
+                path, make = f"{card.path}chapters.json", partial(feed.chapters_json, episode)
+                yield self._item(path, "application/json+chapters", "file", episode, make)
         for path in sorted(self._pictures()):
             if PurePosixPath(path) not in seen:
                 yield self._copy(path, path, media_type(path))

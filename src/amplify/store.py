@@ -70,6 +70,8 @@ class Outcome:
     reason: str = ""
     not_before: datetime | None = None
     receipt: Receipt | None = None
+    gone: bool = False
+    """There is no such address: it is struck off the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +299,11 @@ class Store:
             "UPDATE delivery SET state = ?, reason = ?, not_before = ?, changed_at = ?, worker = NULL WHERE id = ? AND open = 1",
             (outcome.state, outcome.reason or None, until, iso(now), outcome.delivery),
         )
+        if outcome.gone:
+            strike = (
+                "UPDATE subscriber SET status = 'bounced' WHERE status = 'active' AND id = (SELECT recipient FROM delivery WHERE id = ?)"
+            )
+            db.execute(strike, (outcome.delivery,))
         if receipt := outcome.receipt:
             db.execute(
                 "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)",
@@ -333,6 +340,15 @@ class Store:
                 "INSERT INTO decision(delivery, at, who, was, became, reason) VALUES (?, ?, ?, ?, ?, ?)",
                 (delivery.id, iso(now), who, was, outcome.state, reason),
             )
+
+    def sent_since(self, channel: str, since: datetime) -> int:
+        """How many deliveries the channel really made since then, those in doubt included."""
+        row = self._db.execute(
+            "SELECT count(*) FROM delivery d JOIN announcement a ON a.id = d.announcement"
+            " WHERE a.channel = ? AND a.rehearsal = 0 AND d.state IN ('delivered', 'in doubt') AND d.changed_at >= ?",
+            (channel, iso(since)),
+        ).fetchone()
+        return int(row[0])
 
     def next_try(self, announcement: Announcement) -> datetime | None:
         """When the earliest of the deferred may be tried again."""

@@ -1,0 +1,221 @@
+"""Rewrite the parts of the documentation that follow from the code: `make docs`.
+
+Such a part stands between `<!-- begin: what -->` and `<!-- end -->`; everything else in a page is written by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import click
+
+from amplify import api, config, model, pipeline, registry, view
+from amplify.cli import cli
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SCHEMA = DOCS / "schema" / "amplify.schema.json"
+_BLOCK = re.compile(r"(?P<begin><!-- begin: (?P<what>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+_RECORDS = (
+    model.Edition, model.Contribution, model.Episode, model.Audio, model.Chapter, model.Transcript, model.Cue, model.Event, model.Occurrence,
+    model.Member, model.Media,
+)  # fmt: skip
+
+
+def pages() -> tuple[Path, ...]:
+    """Every page of the documentation."""
+    return (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")))
+
+
+def wanted() -> dict[Path, str]:
+    """What each file would hold if it were current."""
+    texts = {
+        page: _BLOCK.sub(lambda found: f"{found['begin']}{block(found['what'])}\n{found['end']}", page.read_text("utf-8"))
+        for page in pages()
+    }
+    return texts | {SCHEMA: json.dumps(config.json_schema(), indent=1, sort_keys=True) + "\n"}
+
+
+def outdated() -> list[Path]:
+    """The files that `make docs` would change."""
+    return [path for path, text in wanted().items() if not path.exists() or path.read_text("utf-8") != text]
+
+
+def block(what: str) -> str:
+    """The generated text called `what`."""
+    kind, _, rest = what.partition(" ")
+    if kind == "help":
+        return fenced("text", f"$ amplify {rest} --help".replace("  ", " "), help_of(rest.split()))
+    if kind == "plugin":
+        return manual(rest)
+    makers = {"pipeline": picture, "views": views, "records": records, "api": names, "traits": traits, "levels": levels}
+    return makers[kind]()
+
+
+def fenced(language: str, *lines: str) -> str:
+    """A code block."""
+    return "\n".join([f"```{language}", *lines, "```"])
+
+
+# -- commands ------------------------------------------------------------------------------------------------------
+
+
+def commands(group: click.Group = cli, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command by its whole name, groups included."""
+    for name, command in sorted(group.commands.items()):
+        yield f"{above}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{above}{name} ")
+
+
+def help_of(names: list[str]) -> str:
+    """What `amplify NAMES --help` prints on a screen of 80 columns."""
+    command: click.Command = cli
+    context = click.Context(cli, info_name="amplify", terminal_width=80, color=False, **cli.context_settings)
+    for name in names:
+        command = dict(commands())[" ".join(names[: names.index(name) + 1])]
+        context = click.Context(command, info_name=name, parent=context)
+    return command.get_help(context)
+
+
+# -- dataclasses ---------------------------------------------------------------------------------------------------
+
+
+def kind_of(hint: Any) -> str:
+    """A type in the words of the pages."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hasattr(hint, "__metadata__"):
+        return kind_of(inner[0])
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in inner)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(kind_of(one) for one in inner if one is not type(None)))
+    if origin is tuple:
+        return f"list of {kind_of(inner[0])}s"
+    if is_dataclass(hint) or origin is not None:
+        return "table"
+    if isinstance(hint, type) and issubclass(hint, model.StrEnum):
+        return " or ".join(f"`{one}`" for one in hint)
+    return {str: "text", api.Secret: "secret", bool: "true or false", int: "whole number", float: "number"}.get(hint, "table")
+
+
+def default_of(item: Field[Any]) -> str:
+    """What holds where nothing is written; `required` where something must be."""
+    if item.default is MISSING and item.default_factory is MISSING:
+        return "required"
+    value = item.default if item.default is not MISSING else None
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if value is None or value in ("", ()) or is_dataclass(value):
+        return "nothing"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+def keys_of(cls: type) -> Mapping[str, tuple[str, str]]:
+    """Each key that may be written for a dataclass, with its kind and what holds without it."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {_written(item.name, hints[item.name]): (kind_of(hints[item.name]), default_of(item)) for item in fields(cls)}
+
+
+def _written(name: str, hint: Any) -> str:
+    aliases = (getattr(extra, "alias", None) for extra in getattr(hint, "__metadata__", ()))
+    return next((alias for alias in aliases if alias), name)
+
+
+def manual(name: str) -> str:
+    """The manual page of a built-in plugin: its docstring, and its options."""
+    found = registry.load(ROOT / "src", wanted=())
+    plugin = next(one for one in found.plugins if one.name == name)
+    rows = [f"| `{key}` | {kind} | {default} |" for kind_ in plugin.channels for key, (kind, default) in keys_of(kind_.options).items()]
+    return "\n".join([plugin.manual, "", "| option | is | if left out |", "| --- | --- | --- |", *rows])
+
+
+# -- templates and plugins -----------------------------------------------------------------------------------------
+
+
+def _shown(annotation: str) -> str:
+    return f"`{annotation}`".replace("|", "\\|")
+
+
+def _table(cls: type) -> str:
+    rows = [f"| `{item.name}` | {_shown(str(item.type))} |" for item in fields(cls)]
+    return "\n".join([f"### {cls.__name__}", "", (cls.__doc__ or "").split("\n")[0], "", "| name | is |", "| --- | --- |", *rows, ""])
+
+
+def views() -> str:
+    """A table for each view."""
+    found = [one for one in vars(view).values() if is_dataclass(one) and getattr(one, "__module__", "") == view.__name__]
+    return "\n".join(_table(one) for one in found if isinstance(one, type)).rstrip("\n")
+
+
+def records() -> str:
+    """A table for each record that a view can hold."""
+    return "\n".join(map(_table, _RECORDS)).rstrip("\n")
+
+
+def names() -> str:
+    """A line for each name of `amplify.api`."""
+    rows = [f"| `{name}` | {_first(getattr(api, name))} |" for name in api.__all__]
+    return "\n".join(["| name | is |", "| --- | --- |", *rows])
+
+
+def _first(thing: Any) -> str:
+    words = {"hookimpl": "Marks the function that offers what the plugin has.", "Digest": "blake2b-128 in hexadecimal."}
+    doc = (getattr(thing, "__doc__", "") or "").strip()
+    return next((said for name, said in words.items() if thing is getattr(api, name)), doc.split("\n")[0])
+
+
+def traits() -> str:
+    """The fields of `Traits`."""
+    rows = [f"| `{item.name}` | {_shown(str(item.type))} | {default_of(item)} |" for item in fields(api.Traits)]
+    return "\n".join(["| name | is | if left out |", "| --- | --- | --- |", *rows])
+
+
+# -- how it is laid out --------------------------------------------------------------------------------------------
+
+
+def picture() -> str:
+    """The pipeline, as `pipeline.py` draws it."""
+    lines = (pipeline.__doc__ or "").split("\n")
+    drawn = [line.removeprefix("    ") for line in lines if line.startswith("    ")]
+    return fenced("text", *drawn)
+
+
+def levels() -> str:
+    """A line for each module, by the level that the test of the architecture gives it."""
+    tree = ast.parse((ROOT / "tests" / "test_architecture.py").read_text("utf-8"))
+    table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEVELS")
+    rows = [
+        f"| {number} | `{name}` | {_docstring(ROOT / 'src' / 'amplify' / f'{name}.py')} |"
+        for number, modules in enumerate(ast.literal_eval(table))
+        for name in modules
+        if (ROOT / "src" / "amplify" / f"{name}.py").exists()
+    ]
+    return "\n".join(["| level | module | is |", "| --- | --- | --- |", *rows])
+
+
+def _docstring(file: Path) -> str:
+    return (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").split("\n")[0]
+
+
+def main() -> None:
+    """Write what is not current."""
+    began = datetime.now(UTC)
+    for path in (changed := outdated()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted()[path], "utf-8")
+        click.echo(f"wrote {path.relative_to(ROOT)}")
+    if not changed:
+        click.echo(f"every page is current ({(datetime.now(UTC) - began).total_seconds():.1f} s)")
+
+
+if __name__ == "__main__":
+    main()
