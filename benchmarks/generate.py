@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 
 from amplify.scaffold import artwork
@@ -59,11 +60,11 @@ class Words:
         self._random = random.Random(seed)
         parts = [c + v for c in ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "st", "tr", "ch") for v in "aeiou"]
         self._all = ["".join(self._random.choices(parts, k=self._random.choice((1, 2, 2, 3)))) for _ in range(3000)]
-        self._weights = [1 / (rank + 3) for rank in range(3000)]
+        self._weights = tuple(accumulate(1 / (rank + 3) for rank in range(3000)))
 
     def some(self, least: int, most: int) -> str:
         """A few words."""
-        return " ".join(self._random.choices(self._all, self._weights, k=self._random.randint(least, most)))
+        return " ".join(self._random.choices(self._all, cum_weights=self._weights, k=self._random.randint(least, most)))
 
     def title(self) -> str:
         """A title."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import http.client
 import re
@@ -14,14 +15,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amplify import compose, pipeline, preview
+from amplify import compose, pipeline, preview, rules
 from amplify.errors import AmplifyError
 from amplify.pages import Views
 from amplify.preview import Preview
@@ -389,11 +389,24 @@ def test_a_channel_that_cannot_be_asked_leaves_the_site_alone(own: Browser) -> N
     assert "What would be announced cannot be told yet amplify.toml:16 C13 there is no plugin 'pigeon'" in desk.words
 
 
-def test_advice_is_on_the_desk(own: Browser) -> None:
-    own.write("contributions/lost.md", "---\ntitle: Lost\nlicence: \n---\n")
-    desk, problems = own.ask("/-/"), preview.Folder(own.root, lambda: NOW).shown().built
-    assert problems
-    assert all(problem.message in desk.words for problem in problems.problems)
+def test_a_channel_says_only_what_it_publishes(own: Browser) -> None:
+    own.write("amplify.toml", SETTINGS + 'publishes = ["edition"]\n')
+    assert "“letters”" in own.row("Old chalk")
+    assert "“letters”" not in own.row("Four laps")
+
+
+def test_the_desk_has_a_style_of_its_own(look: Browser) -> None:
+    reply = look.ask("/-/preview.css")
+    assert reply.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert "--paper: #fbfaf7;" in reply.text
+
+
+def test_advice_is_on_the_desk(look: Browser) -> None:
+    words = look.ask("/-/").words
+    with pipeline.opened(look.root) as community:
+        advice = rules.advice(pipeline.build(community, NOW, drafts=True).content, community.settings, NOW)
+    assert advice
+    assert all(" ".join(problem.message.split()) in words for problem in advice)
 
 
 # -- an edition as mail --------------------------------------------------------------------------------------------
@@ -411,6 +424,11 @@ def test_a_mail_is_in_a_frame_that_runs_nothing(look: Browser, view: str, width:
     assert frame
     assert f'width="{width}"' in frame[0]
     assert re.search(r'sandbox="(?![^"]*allow-scripts)', frame[0])
+
+
+def test_what_is_wrong_with_a_mail_is_beside_it(own: Browser) -> None:
+    own.write("editions/2026-12.md", "---\ntitle: The last bell\ndate: 2026-12-16\n---\n[Here](https://example.net/?a={{ b }})\n")
+    assert re.search(r"to mend in this mail editions/2026-12\.md N\d\d", own.ask("/-/mail/2026-12").words)
 
 
 def test_the_view_that_is_shown_is_marked(look: Browser) -> None:
@@ -561,6 +579,11 @@ def test_problems_are_told_even_where_their_page_is_broken(own: Browser) -> None
     assert "templates/preview-problems.html.j2" in words
 
 
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    trouble = preview.trouble_of(PermissionError(13, "Permission denied", "editions/2026-11.md"))
+    assert trouble.words == "editions/2026-11.md cannot be read: Permission denied."
+
+
 def test_a_community_that_is_taken_away_is_said(own: Browser) -> None:
     (own.root / "amplify.toml").unlink()
     assert "There is no amplify.toml" in own.ask("/").words
@@ -570,15 +593,21 @@ def test_a_community_that_is_taken_away_is_said(own: Browser) -> None:
 
 
 def test_serve_says_its_address_and_ends_with_control_c(tmp_path: Path) -> None:
-    (tmp_path / "amplify.toml").write_text(SETTINGS)
-    addresses: list[str] = []
+    browser = Browser(tmp_path)
+    browser.write("amplify.toml", SETTINGS)
+    replies: list[Reply] = []
 
-    def ready(address: str) -> Any:
-        addresses.append(address)
-        raise KeyboardInterrupt
+    def visit() -> None:
+        replies.append(browser.ask("/-/version"))
+        _thread.interrupt_main()
+
+    def ready(address: str) -> None:
+        browser.address = address
+        threading.Thread(target=visit).start()
 
     preview.serve(tmp_path, 0, ready=ready)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", addresses[0])
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", browser.address)
+    assert [reply.status for reply in replies] == [200]
 
 
 def test_a_folder_without_a_community_is_no_preview(tmp_path: Path) -> None:

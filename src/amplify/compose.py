@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -52,6 +52,11 @@ def mail(publication: Publication, views: Views, renderer: Renderer, opened: dat
 def tokens_of(publication: Publication) -> dict[str, str]:
     """The token for each field. It hangs on the content, so that no text can hold it by design."""
     return {name: f"AMPLIFY{fingerprint(publication, name)[:20].upper()}" for name in _FIELDS}
+
+
+def filler(publication: Publication, settings: Settings) -> Callable[[Recipient | None], Mapping[str, str]]:
+    """What fills the message of a publication for each recipient."""
+    return lambda recipient: values(publication, settings, recipient)
 
 
 def values(publication: Publication, settings: Settings, recipient: Recipient | None) -> Mapping[str, str]:

@@ -39,21 +39,23 @@ _CATEGORIES: Mapping[str, str] = {
     "Religion & Spirituality": "Buddhism, Christianity, Hinduism, Islam, Judaism, Religion, Spirituality",
     "Science": "Astronomy, Chemistry, Earth Sciences, Life Sciences, Mathematics, Natural Sciences, Nature, Physics, Social Sciences",
     "Society & Culture": "Documentary, Personal Journals, Philosophy, Places & Travel, Relationships",
-    "Sports": "Baseball, Basketball, Cricket, Fantasy Sports, Football, Golf, Hockey, Rugby, Running, Soccer, Swimming, Tennis, Volleyball, "
-    "Wilderness, Wrestling",
+    "Sports": "Baseball, Basketball, Cricket, Fantasy Sports, Football, Golf, Hockey, Rugby, Running, Soccer, Swimming, Tennis, "
+    "Volleyball, Wilderness, Wrestling",
     "Technology": "",
     "True Crime": "",
     "TV & Film": "After Shows, Film History, Film Interviews, Film Reviews, TV Reviews",
 }
 """Apple's categories and sub-categories (F24): podcasters.apple.com/support/1691-apple-podcasts-categories."""
-_LANGUAGES = frozenset(
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr "
-    "fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln "
-    "lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk "
-    "sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu".split()
+_LANGUAGES = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo es et eu "
+    "fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn "
+    "ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os "
+    "pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw "
+    "ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu "
 )
 """ISO 639-1 (F23)."""
-_TYPES = frozenset("audio/mpeg audio/x-m4a audio/m4a audio/mp4 video/mp4 video/x-m4v video/m4v video/quicktime application/pdf".split())
+_TYPES = frozenset(["audio/mpeg", "audio/x-m4a", "audio/m4a", "audio/mp4", "video/mp4", "video/x-m4v", "video/m4v", "video/quicktime"])
+"""What an enclosure may be (F62)."""
 _NUMBERED = re.compile(r"(?i)\s*#?\d{1,4}\s*(?:[:.)|]|[-–—])\s+\S|\s*#\d|.*\b(?:episode|ep\.?|s\d{1,2}\s?e)\s*#?\d")
 _LONGEST = 4000
 """Bytes of a description (F21, F66)."""
@@ -112,7 +114,7 @@ def _named(show: Podcast, name: str, settings: Settings) -> Iterator[Problem]:
         yield advise(_SETTINGS, "F22", f"{name}: {settings.community.url} is not https, which directories ask for", "write https:// in url")
     language = show.language or settings.community.language
     first = language.lower().partition("-")[0]
-    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language) or (len(first) == 2 and first not in _LANGUAGES):
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language) or (len(first) == 2 and first not in _LANGUAGES.split()):
         yield _refuse(_SETTINGS, "F23", f"{name}: {language!r} is no language that directories know", "write one like en-GB")
     if not (show.author.strip() or settings.community.name.strip()):
         yield advise(_SETTINGS, "F29", f"{name} names no author, which Spotify asks for", 'write author = "…"')
@@ -135,7 +137,7 @@ def _category(show: Podcast, name: str) -> Iterator[Problem]:
 
 def _artwork(show: Podcast, name: str, settings: Settings, content: Content) -> Iterator[Problem]:
     """F26, F27."""
-    where = show.artwork
+    where = show.artwork.lstrip("/")
     if not where:
         remedy = 'put a square JPEG or PNG of 1400 to 3000 pixels into assets/ and write artwork = "assets/artwork.jpg"'
         yield _refuse(_SETTINGS, "F26", f"{name} has no artwork; directories refuse a podcast without it", remedy)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import mimetypes
 import os
+import re
+import shlex
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -12,14 +16,13 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from amplify import __version__, records
+from amplify import __version__, records, text
 from amplify.cache import Cache, digest, digest_file, fingerprint
 from amplify.config import Settings
 from amplify.errors import Problem
 from amplify.frontmatter import LARGEST, Broken, split
 from amplify.model import Asset, Content, Contribution, Digest, Edition, Episode, Event, Member, Placement, Slug
 from amplify.records import SLUG, Reading
-from amplify.text import slug
 
 Record = Member | Contribution | Edition | Episode | Event
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
@@ -48,11 +51,11 @@ def load(settings: Settings, cache: Cache) -> Loaded:
     assets = dict(reader.assets())
     reader.remember()
     content = Content(
-        members=_by_slug(found["members"], reader.problems),
-        contributions=_by_slug(found["contributions"], reader.problems),
-        editions=_by_slug(found["editions"], reader.problems),
-        episodes={(one.show, one.slug): one for one in found["episodes"] if isinstance(one, Episode)},
-        events=_by_slug(found["events"], reader.problems),
+        members=_by_address(found["members"], reader.problems),
+        contributions=_by_address(found["contributions"], reader.problems),
+        editions=_by_address(found["editions"], reader.problems),
+        episodes=_by_address(found["episodes"], reader.problems),
+        events=_by_address(found["events"], reader.problems),
         assets=assets,
     )
     problems = [*reader.problems, *_same_ids(found), *links(content, reader.broken)]
@@ -74,6 +77,7 @@ class _Reader:
         self.broken: set[str] = set()
         self._known = cache.parsed()
         self._seen: set[str] = set()
+        self._offered: set[Path] = set()
         self._new: list[tuple[str, str, bytes]] = []
         community = settings.community
         self._epoch = fingerprint(__version__, community.timezone, community.language)
@@ -87,8 +91,7 @@ class _Reader:
                     yield from self._files(name, show.slug)
 
     def _files(self, name: str, show: str) -> Iterator[Record]:
-        folder = self.root / name / show
-        for entry in _entries(folder):
+        for entry in self._entries(Path(name) / show):
             stem, suffix = os.path.splitext(entry.name)
             if suffix.lower() in (".md", ".markdown") and not entry.name.startswith((".", "_")) and stem.upper() != "README":
                 record = self._record(name, show, entry)
@@ -97,15 +100,56 @@ class _Reader:
                 else:
                     self.broken.add(f"{name}/{stem}")
 
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        if self._leads_away(folder):
+            return []
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._unopened(error)
+            return []
+
     def _record(self, name: str, show: str, entry: os.DirEntry[str]) -> Record | None:
         cls, make = _MAKERS[name]
         file = Path(name) / show / entry.name
         path = file.as_posix()
+        if not entry.is_file(follow_symlinks=False) and not self._usable(file):
+            return None
         signature, record = self._known.get(path, ("", b""))
         if signature and self._current(entry, signature):
             self._seen.add(path)
             return cast(Record, _adapter(cls).validate_json(record))
         return self._parse(file, entry, show, make)
+
+    def _usable(self, file: Path) -> bool:
+        """Whether `file`, which is no plain file, leads to one in this folder (X10)."""
+        if self._leads_away(file):
+            return False
+        with contextlib.suppress(OSError):
+            if (self.root / file).is_file():
+                return True
+        self._refuse(file, "C06", "is no file that can be read", "remove it, or put the file itself here")
+        return False
+
+    def _leads_away(self, path: Path) -> bool:
+        there = self.root / path
+        with contextlib.suppress(OSError, RuntimeError):
+            if there.is_symlink() and not there.resolve().is_relative_to(self.root.resolve()):
+                self._refuse(path, "C15", "is a link to something outside this folder", "put here what it leads to")
+                return True
+        return False
+
+    def _refuse(self, file: Path, rule: str, message: str, remedy: str) -> None:
+        self.problems.append(Problem(file=_shown(file), line=0, rule=rule, message=message, remedy=remedy))
+
+    def _unopened(self, error: OSError) -> None:
+        """A folder that cannot be looked into; where there is none, that is no problem."""
+        if not isinstance(error, FileNotFoundError):
+            folder = Path(str(error.filename)).relative_to(self.root)
+            self._refuse(folder, "C06", f"is no folder that can be read: {error.strerror}", "make it one, or move it away")
 
     def _current(self, entry: os.DirEntry[str], signature: str) -> bool:
         epoch, own, *others = signature.split("\n")
@@ -114,7 +158,7 @@ class _Reader:
     def _parse(self, file: Path, entry: os.DirEntry[str], show: str, make: Callable[[Reading], Record | None]) -> Record | None:
         path = file.as_posix()
         if not SLUG.fullmatch(file.stem):
-            self.problems.append(_misnamed(file))
+            self._misnamed(file)
             return None
         try:
             stamp = _stamp(entry.stat())
@@ -140,24 +184,48 @@ class _Reader:
         except OSError as error:
             raise Broken(Problem(file=file.as_posix(), line=0, rule="C06", message=f"cannot be opened: {error.strerror}")) from error
 
+    def _misnamed(self, file: Path) -> None:
+        """Name the command that mends it, which never puts one file in the place of another."""
+        possible = (file.with_name(f"{text.slug(file.stem)}{more}.md") for more in ("", *(f"-{number}" for number in range(2, 1000))))
+        better = next(one for one in possible if one not in self._offered and not (self.root / one).exists())
+        self._offered.add(better)
+        message = "its name would be its address, so only small letters, digits and hyphens are possible"
+        typed = shlex.quote(file.as_posix())
+        remedy = f"mv {typed} {better.as_posix()}" if _shown(file) == file.as_posix() else f"give it a name like {better.name}"
+        self._refuse(file, "C07", message, remedy)
+
     def assets(self) -> Iterator[tuple[PurePosixPath, Asset]]:
         """Everything in assets/, copied as it is; digests of unchanged files are remembered."""
-        for folder, folders, names in os.walk(self.root / "assets"):
+        if self._leads_away(Path("assets")):
+            return
+        for folder, folders, names in os.walk(self.root / "assets", onerror=self._unopened):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
+            for name in (*folders, *sorted(names)):
                 path = Path(folder) / name
-                if not name.startswith(".") and path.resolve().is_relative_to(self.root.resolve()):
-                    yield self._asset(path)
+                if not name.startswith(".") and (found := self._asset(path.relative_to(self.root), path.lstat().st_mode)):
+                    yield found
 
-    def _asset(self, path: Path) -> tuple[PurePosixPath, Asset]:
-        where = PurePosixPath(path.relative_to(self.root).as_posix())
-        stat = path.stat()
-        stamp, (signature, record) = _stamp(stat), self._known.get(str(where), ("", b""))
+    def _asset(self, file: Path, mode: int) -> tuple[PurePosixPath, Asset] | None:
+        if stat.S_ISDIR(mode) or not (stat.S_ISREG(mode) or self._usable(file)):
+            return None
+        if text.plain(str(file)) != str(file) or re.search(r"[\t\r\n]", str(file)):
+            self._refuse(file, "C07", "its name would be its address, and holds what no address can", "give it another name")
+            return None
+        try:
+            return self._copied(file)
+        except OSError as error:
+            self._refuse(file, "C06", f"cannot be read: {error.strerror}", "see to it that you may read it, or move it away")
+            return None
+
+    def _copied(self, file: Path) -> tuple[PurePosixPath, Asset]:
+        path, where = self.root / file, PurePosixPath(file.as_posix())
+        status = path.stat()
+        stamp, (signature, record) = _stamp(status), self._known.get(str(where), ("", b""))
         self._seen.add(str(where))
         if signature != stamp:
             record = digest_file(path).encode()
             self._new.append((str(where), stamp, record))
-        return where, Asset(path=where, digest=Digest(record.decode()), size=stat.st_size, type=media_type(path.name), source=path)
+        return where, Asset(path=where, digest=Digest(record.decode()), size=status.st_size, type=media_type(path.name), source=path)
 
     def remember(self) -> None:
         """Keep what was read, forget what is gone."""
@@ -172,16 +240,13 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
     return _ADAPTERS[cls]
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if entry.is_file()), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+def _shown(file: Path) -> str:
+    """A file's name, fit for the screen whatever it is made of."""
+    return text.one_line(os.fsencode(file.as_posix()).decode("utf-8", "replace"))
 
 
-def _stamp(stat: os.stat_result) -> str:
-    return f"{stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size}"
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_size}"
 
 
 def _line(root: Path, path: Path) -> str:
@@ -196,35 +261,35 @@ def _unchanged(root: Path, line: str) -> bool:
         return False
 
 
-def _misnamed(file: Path) -> Problem:
-    better = file.with_name(slug(file.stem) + ".md")
-    message = "its name would be its address, so only small letters, digits and hyphens are possible"
-    return Problem(file=file.as_posix(), line=0, rule="C07", message=message, remedy=f'mv "{file.as_posix()}" {better.as_posix()}')
-
-
 # -- what only shows when all files are read -----------------------------------------------------------------------
 
 
-def _by_slug(found: Iterable[Record], problems: list[Problem]) -> dict[Slug, Any]:
-    kept: dict[Slug, Record] = {}
+def _address(record: Record) -> Any:
+    return (record.show, record.slug) if isinstance(record, Episode) else record.slug
+
+
+def _by_address(found: Iterable[Record], problems: list[Problem]) -> dict[Any, Any]:
+    kept: dict[Any, Record] = {}
     for record in found:
-        if other := kept.get(record.slug):
+        if other := kept.get(_address(record)):
             message = f"has the same address as {other.at.file.as_posix()}"
             problems.append(Problem(file=record.at.file.as_posix(), line=0, rule="C08", message=message, remedy="rename one of them"))
-        kept[record.slug] = record
+        kept[_address(record)] = record
     return kept
 
 
 def _same_ids(found: Mapping[str, Iterable[Record]]) -> Iterator[Problem]:
+    """Two things with one identity; what has the same address as well was named before."""
     for name in ("contributions", "editions", "episodes", "events"):
-        seen: dict[str, Record] = {}
+        seen: dict[tuple[str, str], Record] = {}
         for record in found[name]:
             identity = getattr(record, "id", "")
-            if other := seen.get(identity):
+            key = (getattr(record, "show", ""), identity)
+            if (other := seen.get(key)) and _address(other) != _address(record):
                 message = f"has the same id ({identity}) as {other.at.file.as_posix()}; is it a copy?"
                 remedy = "remove the file that is the copy, or the id line in a file that is new"
                 yield Problem(file=record.at.file.as_posix(), line=1, rule="C08", message=message, remedy=remedy)
-            seen[identity] = record
+            seen[key] = record
 
 
 def links(content: Content, broken: set[str]) -> Iterator[Problem]:

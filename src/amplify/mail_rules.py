@@ -25,9 +25,11 @@ _CLIPPED, _LARGE = 102 * 1024, 90 * 1024
 _STYLE = 16 * 1024
 _LONGEST_LINE = 998
 _BODY_SIZE, _SMALLEST = 16.0, 14.0
-_ACTIVE = frozenset("script form iframe frame object embed applet input button select textarea base link".split())
-_STRIPPED = frozenset("article aside footer header main nav section".split())
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_ACTIVE = frozenset(
+    ["applet", "base", "button", "embed", "form", "frame", "iframe", "input", "link", "object", "script", "select", "textarea"]
+)
+_STRIPPED = frozenset(["article", "aside", "footer", "header", "main", "nav", "section"])
+_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
 _WORDS_OF_PROGRAMS = frozenset(["None", "undefined", "null", "nan"])
 _RESIDUE = re.compile(r"\{\{|\}\}|\{%|%\}|\{#")
 _ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
@@ -35,6 +37,7 @@ _LIST_ID = re.compile(r"[^<>]*<[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+>")
 _FONT_SIZE = re.compile(r"(?i)(?:^|;)\s*font-size\s*:\s*([\d.]+)(px|pt|em|rem|%)")
 _HIDDEN = re.compile(r"(?i)(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all)")
 _SOUND = re.compile(r"(?i)\.(?:mp3|m4a|m4b|aac|ogg|opus)(?:[?#].*)?$")
+_LISTEN = re.compile(r"(?i)listen(?: now)?(?: \(.*\))?")
 _TRANSCRIPT = re.compile(r"(?i)transcript|\.(?:vtt|srt)(?:[?#].*)?$")
 _IN_TEXT = re.compile(r"https?://[^\s<>\"]+")
 _SPARE = timedelta(minutes=10)
@@ -64,14 +67,8 @@ def _headers(at: Place, message: Message, date: datetime) -> Iterator[Problem]:
     """N20 to N30."""
     headers = {name.lower(): value for name, value in message.headers}
     yield from _injected(at, message)
-    for name in ("from", "reply-to"):
-        found = getaddresses([headers.get(name, "")])
-        if name in headers and (len(found) != 1 or not _ADDRESS.fullmatch(found[0][1])):
-            yield _refuse(at, "N20", f"{name.title()} is {headers[name]!r}, which is no single address", "mend it in amplify.toml")
-    if "from" not in headers:
-        yield _refuse(at, "N20", "the mail names no sender", "write from under [newsletter]")
-    if more := {"to", "cc", "bcc"} & headers.keys():
-        yield _refuse(at, "N21", f"the mail itself has {', '.join(sorted(more))}; each recipient gets a mail of their own")
+    yield from _sender(at, headers)
+    yield from _leaving(at, headers, message.fields)
     if not message.subject.strip():
         yield _refuse(at, "N22", "the mail has no subject", "write subject: or title:")
     if message.date.tzinfo is None:
@@ -82,11 +79,22 @@ def _headers(at: Place, message: Message, date: datetime) -> Iterator[Problem]:
         )
     if not _LIST_ID.fullmatch(headers.get("list-id", "")):
         yield advise(at, "N24", "List-Id is missing or not of the form  Name <list.example.org>", "give the newsletter a plain title")
-    yield from _leaving(at, headers, message.fields)
     if "auto-submitted" in headers:
         yield advise(at, "N28", "Auto-Submitted does not belong into a newsletter")
     if headers.get("content-language", "").lower() != message.language.lower():
         yield advise(at, "N29", f"Content-Language is not {message.language}, the language of the mail")
+
+
+def _sender(at: Place, headers: dict[str, str]) -> Iterator[Problem]:
+    """N20, N21."""
+    for name in ("from", "reply-to"):
+        found = getaddresses([headers.get(name, "")])
+        if name in headers and (len(found) != 1 or not _ADDRESS.fullmatch(found[0][1])):
+            yield _refuse(at, "N20", f"{name.title()} is {headers[name]!r}, which is no single address", "mend it in amplify.toml")
+    if "from" not in headers:
+        yield _refuse(at, "N20", "the mail names no sender", "write from under [newsletter]")
+    if more := {"to", "cc", "bcc"} & headers.keys():
+        yield _refuse(at, "N21", f"the mail itself has {', '.join(sorted(more))}; each recipient gets a mail of their own")
 
 
 def _injected(at: Place, message: Message) -> Iterator[Problem]:
@@ -156,11 +164,18 @@ def _active(at: Place, page: _Page) -> Iterator[Problem]:
 
 
 def _links(at: Place, message: Message, page: _Page) -> Iterator[Problem]:
-    """N25, N37, N41, N50, N51, N63, N67."""
+    """N25, N37, N41, N48, N50, N51, N63, N66, N67."""
     for href, words in page.links:
-        if href not in message.fields and not re.match(r"(?i)https?://[^/\s]+|mailto:[^@\s]+@|tel:\+?\d", href):
-            message_ = f"the link {text.fit(words or href, 60)!r} leads to {text.fit(href, 60)!r}, which is nowhere in a mail"
-            yield _refuse(at, "N50", message_, "write the whole address, with https://")
+        shown = text.fit(words or href, 60)
+        if re.match(r"#.", href):
+            yield advise(
+                at, "N48", f"the link {shown!r} leads to a place in the mail itself, which many programs cannot", "link to the web page"
+            )
+        elif href not in message.fields and not re.match(r"(?i)https?://[^/\s]+|(?:mailto|tel):\S", href):
+            wrong = f"the link {shown!r} leads to {text.fit(href, 60)!r}, which is nowhere in a mail"
+            yield _refuse(at, "N50", wrong, "write the whole address, with https://")
+        if not words:
+            yield advise(at, "N66", f"the link to {shown} has no words", "write some, or alt on its picture")
     targets = [href for href, _ in page.links]
     if message.fields and not any(token in href for token in message.fields for href in targets):
         yield _refuse(at, "N25", "the HTML has no link to leave the list", "templates/mail.html.j2 needs one to {{ unsubscribe }}")
@@ -171,7 +186,7 @@ def _links(at: Place, message: Message, page: _Page) -> Iterator[Problem]:
     yield from _agree(at, message, page)
     yield from _pictures(at, page)
     for number, (href, words) in enumerate(page.links):
-        heard = _SOUND.search(href) or words.lower().startswith("listen")
+        heard = _SOUND.search(href) or _LISTEN.fullmatch(words)
         if heard and not any(_TRANSCRIPT.search(f"{other} {beside}") for other, beside in page.links[max(0, number - 1) : number + 3]):
             yield advise(at, "N67", f"no transcript is linked beside {text.fit(words or href, 60)!r}", "give the episode a transcript:")
 
@@ -215,6 +230,19 @@ def _pictures(at: Place, page: _Page) -> Iterator[Problem]:
 
 def _structure(at: Place, page: _Page) -> Iterator[Problem]:
     """N60, N61, N62."""
+    yield from _headed(at, page)
+    for table in page.tables:
+        layout = table.attributes.get("role") == "presentation"
+        if not layout and not table.heads:
+            yield advise(at, "N62", "a table that only arranges things is read out as a table", 'write role="presentation"')
+        elif layout and table.heads:
+            yield advise(at, "N62", "a table for layout has headings of columns in it", "take the role or the headings out")
+        elif layout and any(table.attributes.get(name) != "0" for name in ("border", "cellpadding", "cellspacing")):
+            yield advise(at, "N62", "a table for layout has no border, cellpadding and cellspacing of 0", "write all three")
+
+
+def _headed(at: Place, page: _Page) -> Iterator[Problem]:
+    """N60, N61."""
     if not page.root.get("lang") or page.root.get("dir") not in {"ltr", "rtl", "auto"}:
         yield advise(at, "N60", "<html> does not say its language and direction", "write lang and dir")
     if not page.languages:
@@ -228,14 +256,6 @@ def _structure(at: Place, page: _Page) -> Iterator[Problem]:
     for before, level in zip(page.headings, page.headings[1:], strict=False):
         if level > before + 1:
             yield advise(at, "N61", f"a heading of level {level} follows one of level {before}", "leave no level out")
-    for table in page.tables:
-        layout = table.attributes.get("role") == "presentation"
-        if not layout and not table.heads:
-            yield advise(at, "N62", "a table that only arranges things is read out as a table", 'write role="presentation"')
-        elif layout and table.heads:
-            yield advise(at, "N62", "a table for layout has headings of columns in it", "take the role or the headings out")
-        elif layout and any(table.attributes.get(name) != "0" for name in ("border", "cellpadding", "cellspacing")):
-            yield advise(at, "N62", "a table for layout has no border, cellpadding and cellspacing of 0", "write all three")
 
 
 def _sizes(at: Place, page: _Page) -> Iterator[Problem]:

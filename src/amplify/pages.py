@@ -67,6 +67,10 @@ class Views:
         self._episodes = {f"{one.show}/{one.slug}" if one.show else one.slug: one for one in selection.episodes}
         self._events = {one.slug: one for one in selection.events}
         self._shows = {show.slug: show for show in settings.podcast}
+        self._answers: dict[Slug, list[Contribution]] = {}
+        for one in selection.contributions.values():
+            if one.answers:
+                self._answers.setdefault(one.answers, []).append(one)
 
     # -- people --------------------------------------------------------------------------------------------------------
 
@@ -113,9 +117,7 @@ class Views:
 
     def item(self, contribution: Contribution, placed: frozenset[Slug] = frozenset()) -> Item:
         """A contribution as an item, with those of its answers that are in `placed`."""
-        answers = tuple(
-            self.item(one) for one in self.selection.contributions.values() if one.answers == contribution.slug and one.slug in placed
-        )
+        answers = tuple(self.item(one) for one in self._answers.get(contribution.slug, ()) if one.slug in placed)
         author = self.person(contribution.author, named=contribution.consent.name)
         return Item(contribution=contribution, author=author, anchor=contribution.slug, answers=answers)
 

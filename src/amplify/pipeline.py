@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from amplify import compose, deliver, folder, registry, select, site
+from amplify import compose, deliver, folder, online, registry, select, site, state, times
 from amplify import config as configuration
 from amplify import plan as planning
 from amplify.api import Announcer, Mirror
@@ -171,6 +171,9 @@ def prepare(community: Community, options: Options) -> Prepared:
         community.settings,
         _wanted(built.selection, options),
     )
+    if any(not step.rehearsal for step in plan.announce):
+        online.check_address(community.settings)
+        online.check_mark(community.store, online.serving(made), community.settings.community.name)
     return Prepared(plan=plan, built=built, channels=made)
 
 
@@ -270,7 +273,7 @@ def carry_out(community: Community, prepared: Prepared, progress: Progress) -> R
     if report.failures and prepared.plan.announce:
         report.failures.append("Nothing was sent, since the website is not in order.")
     elif prepared.plan.announce:
-        _announce(community, prepared, by_name, report, progress)
+        _announce(community, prepared, by_name, report, World(community.clock), progress)
     return report
 
 
@@ -307,22 +310,56 @@ def _mirror(step: MirrorStep, one: Instance, report: Report, progress: Progress)
     report.removed[step.channel] = len(step.remove)
 
 
-def _announce(community: Community, prepared: Prepared, by_name: Mapping[str, Instance], report: Report, progress: Progress) -> None:
-    store, settings = community.store, community.settings
-    views, renderer = Views(prepared.built.selection, settings), Renderer(settings)
+def _announce(
+    community: Community, prepared: Prepared, by_name: Mapping[str, Instance], report: Report, world: World, progress: Progress
+) -> None:
+    """Open everything, put the mark online, then send; what is real goes only when its page can be seen."""
+    store = community.store
+    steps = _visible(community, prepared.plan.announce, report, world)
+    if not steps:
+        return
+    real = any(not step.rehearsal for step in steps)
+    serving = online.serving(prepared.channels) if real else None
+    state.snapshot(store, community.state / "snapshots", community.clock())
     run = store.begin_run(community.clock())
-    for step in prepared.plan.announce:
-        one = by_name[step.channel]
-        assert isinstance(one.works, Announcer)  # noqa: S101 - the plan holds announcers
-        announcement = _opened(community, step, one)
-        publication = step.publication
-        message = compose.mail(publication, views, renderer, announcement.opened)
-        job = Job(announcement, message, lambda who, what=publication: compose.values(what, settings, who))  # type: ignore[misc]
-        deliver.settle_doubts(job, one.works, store, one.table.in_doubt, community.clock)
-        if stopped := deliver.announce(job, one.works, store, pace(community, one), World(community.clock), progress):
-            report.paused[step.channel] = stopped
-        report.announced.append(next(each for each in store.announcements() if each.id == announcement.id))
+    announcements = [(step, _opened(community, step, by_name[step.channel])) for step in steps]
+    online.put_mark(store, serving, community.state / "cache")
+    views, renderer = Views(prepared.built.selection, community.settings), Renderer(community.settings)
+    for step, announcement in announcements:
+        message = compose.mail(step.publication, views, renderer, announcement.opened)
+        _send(
+            community,
+            step,
+            Job(announcement, message, compose.filler(step.publication, community.settings)),
+            by_name,
+            report,
+            world,
+            progress,
+        )
     store.end_run(run, community.clock())
+    online.put_mark(store, serving, community.state / "cache")
+
+
+def _send(
+    community: Community, step: AnnounceStep, job: Job, by_name: Mapping[str, Instance], report: Report, world: World, progress: Progress
+) -> None:
+    one, store = by_name[step.channel], community.store
+    assert isinstance(one.works, Announcer)  # noqa: S101 - the plan holds announcers
+    deliver.settle_doubts(job, one.works, store, one.table.in_doubt, community.clock)
+    if stopped := deliver.announce(job, one.works, store, pace(community, one), world, progress):
+        report.paused[step.channel] = stopped
+    report.announced.append(next(each for each in store.announcements() if each.id == job.announcement.id))
+
+
+def _visible(community: Community, steps: Iterable[AnnounceStep], report: Report, world: World) -> list[AnnounceStep]:
+    """The steps whose page the world can see; a rehearsal needs none."""
+    settings, wanted = community.settings, list(steps)
+    real = [step.publication for step in wanted if step.opens and not step.rehearsal]
+    if not settings.publish.verify_site or not real:
+        return wanted
+    missing = online.wait_until_there(real, settings, world, times.parse_duration(settings.publish.wait_for_site))
+    report.failures += [f"not announced, since {why}" for why in missing.values()]
+    return [step for step in wanted if step.rehearsal or step.publication.key not in missing]
 
 
 def _opened(community: Community, step: AnnounceStep, one: Instance) -> Announcement:

@@ -15,7 +15,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from socketserver import TCPServer
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, quote, unquote
 
-from amplify import compose, config, pipeline
+from amplify import compose, config, pipeline, rules
 from amplify import plan as planning
 from amplify import select as selecting
 from amplify.api import Announcer, Traits
@@ -38,6 +38,7 @@ from amplify.pipeline import Built, Clock, Community
 from amplify.plan import Outlet, Wanted
 from amplify.registry import Instance
 from amplify.render import Renderer, templates
+from amplify.select import Selection
 
 WATCHED = (config.FILE, "contributions", "editions", "episodes", "events", "members", "templates", "plugins", "assets")
 CLIPPED = 102 * 1024
@@ -95,6 +96,7 @@ class Letter:
     sender: str
     html: str
     text: str
+    problems: tuple[Problem, ...]
 
     @property
     def size(self) -> int:
@@ -130,9 +132,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Everything that goes out as a unit, newest first; `trouble` where the channels cannot be asked."""
+    """Everything that goes out as a unit, newest first, and what is worth mending; `trouble` where the channels cannot be asked."""
 
     rows: tuple[Row, ...]
+    advice: tuple[Problem, ...] = ()
     trouble: Trouble = Trouble()
 
 
@@ -161,6 +164,7 @@ class Folder:
         self._lock = threading.RLock()
         self._settings = Settings(root=root, community=config.Community(name="", url="http://localhost/"))
         self._renderer = Renderer(self._settings)
+        self._templates: tuple[str, ...] = ()
         self._key: object = None
         self._shown: Shown
         self._letters: dict[str, Letter | None] = {}
@@ -179,13 +183,19 @@ class Folder:
     def _made(self, files: Digest, at: datetime) -> Shown:
         try:
             with pipeline.opened(self._root, self._clock) as community:
-                self._settings, self._renderer = community.settings, Renderer(community.settings)
+                self._renew(community.settings)
                 built = pipeline.build(community, at, drafts=True)
         except Exception as error:  # noqa: BLE001 - a template may raise anything, and a file may vanish; the server goes on
             trouble = trouble_of(error)
             return Shown(version=fingerprint(files, trouble), at=at, settings=self._settings, trouble=trouble)
         waiting = selecting.select(built.content, at).waiting
         return Shown(version=fingerprint(files, built.site.digest, waiting), at=at, settings=self._settings, built=built)
+
+    def _renew(self, settings: Settings) -> None:
+        """Compiled templates are kept until one of them, or the settings, change."""
+        templates_now = tuple(_stamps(self._root / "templates"))
+        if (settings, templates_now) != (self._settings, self._templates):
+            self._settings, self._templates, self._renderer = settings, templates_now, Renderer(settings)
 
     def render(self, template: str, values: Mapping[str, object]) -> str:
         """A page of the preview itself."""
@@ -235,12 +245,13 @@ def _letter(name: str, shown: Shown, built: Built, renderer: Renderer) -> Letter
     if publication is None or shown.settings.newsletter is None:
         return None
     message = compose.mail(publication, Views(built.selection, shown.settings), renderer, shown.at)
+    problems = tuple(replace(one, file=publication.at.file.as_posix()) for one in rules.mail(message))
     html, text = message.html or "", message.text
     for token, value in compose.values(publication, shown.settings, READER).items():
         html, text = html.replace(token, value), text.replace(token, value)
     return Letter(
         publication=publication, language=message.language, subject=message.subject, preheader=_preheader(publication, built),
-        sender=dict(message.headers)["From"], html=html, text=text,
+        sender=dict(message.headers)["From"], html=html, text=text, problems=problems,
     )  # fmt: skip
 
 
@@ -269,37 +280,47 @@ def as_seen(html: str, base: str, *, dark: bool) -> str:
 
 
 def _desk(community: Community, built: Built, at: datetime) -> Desk:
+    advice = tuple(dict.fromkeys((*built.problems, *rules.advice(built.content, community.settings, at))))
     selection = selecting.select(built.content, at)
     try:
-        made = [one for one in pipeline.channels(community) if isinstance(one.works, Announcer)]
+        lines, trouble = _lines(community, built.selection.publications, selection, at), Trouble()
     except AmplifyError as error:
-        return Desk(rows=tuple(_rows(community, built, selection.waiting, {})), trouble=trouble_of(error))
-    outlets = {one.table.name: (_outlet(one), one) for one in made}
+        lines, trouble = {}, trouble_of(error)
+    return Desk(rows=tuple(_rows(community, built, selection.waiting, lines)), advice=advice, trouble=trouble)
+
+
+def _lines(
+    community: Community, shown: Iterable[Publication], selection: Selection, at: datetime
+) -> Mapping[str, tuple[Line, ...]]:  # fmt: skip
+    """What each channel would do with each publication, planned for what is public at this moment."""
+    outlets = [_outlet(community, one) for one in pipeline.channels(community) if isinstance(one.works, Announcer)]
     history, audience = community.store.announcements(), community.store.audience
-    plan = planning.plan(
-        at, (), selection, [outlet for outlet, _ in outlets.values()], history, audience, community.settings, Wanted()
-    )  # fmt: skip
+    plan = planning.plan(at, (), selection, [outlet for outlet, _ in outlets], history, audience, community.settings, Wanted())
     steps = {(step.publication.key, step.channel): step for step in plan.announce}
     held = {(one.key, one.channel): one for one in plan.held}
     done = {(one.publication, one.channel, one.rehearsal): one for one in history}
 
-    def lines(one: Publication) -> Iterator[Line]:
-        for name, (outlet, instance) in outlets.items():
-            if one.kind in outlet.table.publishes and isinstance(instance.works, Announcer):
-                people = audience(one.audience or outlet.table.audience) if outlet.subscribers else 1
-                yield Line(
-                    channel=name, traits=instance.works.traits, rehearsal=outlet.rehearsal, people=people, words=one.words.get(name, ""),
-                    step=steps.get((one.key, name)), held=held.get((one.key, name)), done=done.get((one.key, name, outlet.rehearsal)),
-                )  # fmt: skip
+    def line(one: Publication, outlet: Outlet, traits: Traits) -> Line:
+        name = outlet.table.name
+        return Line(
+            channel=name, traits=traits, people=audience(one.audience or outlet.table.audience) if outlet.subscribers else 1,
+            rehearsal=outlet.rehearsal, words=one.words.get(name, ""), step=steps.get((one.key, name)), held=held.get((one.key, name)),
+            done=done.get((one.key, name, outlet.rehearsal)),
+        )  # fmt: skip
 
-    return Desk(
-        rows=tuple(_rows(community, built, selection.waiting, {one.key: tuple(lines(one)) for one in built.selection.publications}))
-    )
+    return {
+        one.key: tuple(line(one, outlet, traits) for outlet, traits in outlets if one.kind in outlet.table.publishes) for one in shown
+    }  # fmt: skip
 
 
-def _outlet(one: Instance) -> Outlet:
+def _outlet(community: Community, one: Instance) -> tuple[Outlet, Traits]:
     assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
-    return Outlet(table=one.table, outside=not one.local, rehearsal=one.rehearsal, subscribers=one.works.traits.audience == "subscribers")
+    traits = one.works.traits
+    outlet = Outlet(
+        table=one.table, outside=not one.local, rehearsal=one.rehearsal, subscribers=traits.audience == "subscribers",
+        per_day=traits.per_day, today=pipeline.pace(community, one).left,
+    )  # fmt: skip
+    return outlet, traits
 
 
 def _rows(community: Community, built: Built, waiting: Iterable[Held], lines: Mapping[str, tuple[Line, ...]]) -> Iterator[Row]:
@@ -375,8 +396,7 @@ class Preview:
         if shown.built is None:
             return self._calm(shown, shown.trouble)
         if path in ("/-", "/-/"):
-            desk = self._folder.desk()
-            return self._page("preview-desk.html.j2", shown, desk=desk, advice=shown.built.problems)
+            return self._page("preview-desk.html.j2", shown, desk=self._folder.desk())
         found = _MAIL.fullmatch(path)
         if found and (letter := self._folder.letter(found["name"])):
             return self._mail(shown, letter, found["file"], parse_qs(query).get("view", [""])[0])

@@ -264,8 +264,8 @@ class Reading:
             try:
                 inside = path.resolve().is_relative_to(self.root.resolve())
                 there = inside and path.is_file()
-            except (OSError, ValueError):
-                inside = there = False
+            except (OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
+                inside, there = True, False
             if not inside:
                 self.wrong(
                     key, "C15", f"{key}: {text.fit(written, 60)!r} is outside this folder", "copy the file into the community's folder"
@@ -412,7 +412,7 @@ def episode(reading: Reading) -> Episode | None:
         return None
     chapters = tuple(
         Chapter(start=reading.clock(f"chapters.{n}", one.start), title=text.one_line(one.title),
-                url=reading.address(f"chapters.{n}", one.url), image=one.image or None, toc=one.toc)
+                url=reading.address(f"chapters.{n}", one.url), image=_chapter_image(reading, f"chapters.{n}", one), toc=one.toc)
         for n, one in enumerate(front.chapters)
     )  # fmt: skip
     _check_chapters(reading, chapters, audio.duration)
@@ -426,6 +426,11 @@ def episode(reading: Reading) -> Episode | None:
         transcript=_transcript(reading, front.transcript), artwork=reading.picture("artwork", front.artwork, text.one_line(front.title)),
         announce={key: text.plain(value) for key, value in front.announce.items()}, at=reading.at, digest=_NO_DIGEST,
     )  # fmt: skip
+
+
+def _chapter_image(reading: Reading, key: str, one: ChapterFront) -> str | None:
+    picture = reading.picture(key, one.image, text.one_line(one.title))
+    return picture.path if picture else None
 
 
 def _positive(reading: Reading, key: str, number: int | None) -> int | None:

@@ -44,8 +44,9 @@ def direction(language: str) -> str:
 class Renderer:
     """Jinja2 as the templates know it, bound to one community's settings.
 
-    Filters of the templates, besides Jinja2's own: `own` and `offered` (Markdown to safe HTML), `letter` (Markdown for the plain mail), `excerpt(n)`, `longday`,
-    `day`, `monthday`, `month`, `clock`, `weekday`, `iso`, `length` of time, `timestamp`, `minutes` to read, `absolute`.
+    Filters of the templates, besides Jinja2's own: `own` and `offered` (Markdown to safe HTML), `letter` (Markdown for
+    the plain mail), `excerpt(n)`, `longday`, `day`, `monthday`, `month`, `clock`, `weekday`, `iso`, `length` of time,
+    `timestamp`, `minutes` to read, `absolute`.
     """
 
     def __init__(self, settings: Settings) -> None:

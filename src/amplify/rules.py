@@ -73,7 +73,7 @@ def _sender(settings: Settings) -> Iterator[Problem]:
     if newsletter is None:
         return
     found = getaddresses([newsletter.sender])
-    if len(found) != 1 or not _ADDRESS.fullmatch(found[0][1]) or re.match(r'[^"<]*[,;:()@\[\]\\][^"<]*<', newsletter.sender):
+    if len(found) != 1 or not _ADDRESS.fullmatch(found[0][1]) or re.match(r'[^"<]*[,;:@\[\]\\][^"<]*<', newsletter.sender):
         message = f"from is {newsletter.sender!r}, which mail servers do not take for one sender"
         yield _error(_SETTINGS, "N20", message, "write it like The Circuit <news@example.org>, the name without , ; : @")
     if newsletter.reply_to and not _ADDRESS.fullmatch(parseaddr(newsletter.reply_to)[1]):
@@ -164,7 +164,8 @@ class _Desk:
             message = f"the subject {text.fit(one.subject, 40)!r} pretends to be an answer"
             yield advise(one.at, "N22", message, "take that word out: it makes people distrust you, and spam filters too")
         if before := [other for other in same if (other.date, other.slug) < (one.date, one.slug)]:
-            yield advise(one.at, "N97", f"the subject is that of {before[-1].at.file.as_posix()}", "write one for this edition")
+            last = max(before, key=lambda other: other.date)
+            yield advise(one.at, "N97", f"the subject is that of {last.at.file.as_posix()}", "write one for this edition")
         if not one.preheader:
             yield advise(one.at, "N51", "there is no preheader", "write 40 to 90 characters that go on where the subject ends")
         elif visible(one.preheader) not in _PREHEADER:
@@ -227,7 +228,7 @@ class _Desk:
         at, goes = Place(file=one.at.file, line=part.line), self._goes(one)
         event = self.content.events.get(Slug(part.argument))
         given = self.content.contributions.get(Slug(part.argument))
-        if part.what == "contribution" and given and (because := _left_out(given, goes, gone=out(one, self.now))):
+        if part.what == "contribution" and given and (because := self._left_out(given, goes, gone=out(one, self.now))):
             yield advise(at, "C16", f"{given.title!r} {because}, so it is left out", "take the line out")
         elif part.what == "event" and event and not calendar.occurrences(event, goes, goes + _YEAR, 1):
             message = f"{event.title!r} is over before this edition goes, so it is left out"
@@ -250,6 +251,14 @@ class _Desk:
         if episode and (episode.draft or episode.date > goes):
             because = "is a draft" if episode.draft else "comes later than this edition"
             yield advise(at, "C16", f"{episode.title!r} {because}, so it is left out", f"mend {episode.at.file.as_posix()}, or wait for it")
+
+    def _left_out(self, one: Contribution, moment: datetime, *, gone: bool) -> str:
+        """Why an edition that goes at `moment` does not show `one`, or ""; what changes after it has `gone` is no mistake in it."""
+        if one.withdrawn and not (gone and one.withdrawn > moment):
+            return "is withdrawn"
+        if one.embargo and one.embargo > moment:
+            return f"is held back until {self._day(one.embargo)}"
+        return f"ended on {self._day(one.expires)}" if one.expires and one.expires <= moment else ""
 
     def _given(self, edition: Edition, one: Contribution) -> Iterator[Problem]:
         """C19, N76 and the words of what somebody gave."""
@@ -279,12 +288,3 @@ class _Desk:
         for what, words in (*fields, *(("a question", question) for question in one.questions)):
             yield from self.proof.plain(one.at, what, words, day)
         yield from self.proof.markdown(one.at, "the text", one.body, day)
-
-
-def _left_out(one: Contribution, moment: datetime, *, gone: bool) -> str:
-    """Why an edition that goes at `moment` does not show `one`, or ""; what changed after an edition has `gone` is no mistake in it."""
-    if one.withdrawn and not (gone and one.withdrawn > moment):
-        return "is withdrawn"
-    if one.embargo and one.embargo > moment:
-        return f"is held back until {one.embargo:%Y-%m-%d}"
-    return f"ended on {one.expires:%Y-%m-%d}" if one.expires and one.expires <= moment else ""

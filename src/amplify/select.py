@@ -62,7 +62,7 @@ def select(content: Content, now: datetime, *, drafts: bool = False) -> Selectio
         members=content.members,
         events=tuple(sorted(content.events.values(), key=lambda one: (one.start, one.slug))),
         upcoming=tuple(sorted(coming, key=lambda one: (one.start, one.event.slug))),
-        publications=tuple(_publications(editions, episodes)),
+        publications=tuple(_publications(editions, episodes, contributions)),
         waiting=tuple(_waiting(content, now)),
     )
 
@@ -94,17 +94,24 @@ def _newest(found: Iterable[T]) -> tuple[T, ...]:
     return tuple(sorted(found, key=lambda one: (one.date, one.slug), reverse=True))
 
 
-def _publications(editions: Iterable[Edition], episodes: Iterable[Episode]) -> Iterator[Publication]:
+def _publications(
+    editions: Iterable[Edition], episodes: Iterable[Episode], contributions: Mapping[Slug, Contribution]
+) -> Iterator[Publication]:
     for one in editions:
         yield Publication(
             key=edition_key(one), kind="edition", title=one.title, path=f"editions/{one.slug}/", due=one.date,
-            audience=one.audience, digest=fingerprint(one), words=one.announce, at=one.at,
+            audience=one.audience, digest=fingerprint(one, _in(one, contributions)), words=one.announce, at=one.at,
         )  # fmt: skip
     for episode in episodes:
         yield Publication(
             key=episode_key(episode), kind="episode", title=episode.title, path=episode_path(episode), due=episode.date,
             audience="", digest=fingerprint(episode), words=episode.announce, at=episode.at,
         )  # fmt: skip
+
+
+def _in(edition: Edition, contributions: Mapping[Slug, Contribution]) -> list[Contribution]:
+    names = (Slug(part.argument) for part in edition.body if isinstance(part, Placement) and part.what == "contribution")
+    return [contributions[name] for name in names if name in contributions]
 
 
 def _waiting(content: Content, now: datetime) -> Iterator[Held]:

@@ -93,6 +93,7 @@ class _Builder:
         self.used: set[str] = set()
         self.rendered = 0
         self._known = cache.rendered()
+        self._shown = {one.path: one.digest for one in selection.publications}
         self._listed: list[tuple[str, datetime | None]] = []
 
     def assets(self) -> Iterator[Asset]:
@@ -135,7 +136,7 @@ class _Builder:
         base = self.views.base
         root = base if page.path == "404.html" else "../" * page.path.count("/")
         values = {
-            "site": site, "root": root, "path": page.path, "canonical": urljoin(base, page.path), "title": page.title,
+            "fingerprint": self._shown.get(page.path, ""), "site": site, "root": root, "path": page.path, "canonical": urljoin(base, page.path), "title": page.title,
             "description": page.description, "image": page.image, **page.values,
         }  # fmt: skip
         return self.renderer.render(page.template, values).encode()
@@ -152,7 +153,7 @@ class _Builder:
             if episode.transcript:
                 yield self._copy(card.transcript, episode.transcript.source.as_posix(), episode.transcript.type)
             if episode.chapters:
-                path, make = f"{card.path}chapters.json", partial(feed.chapters_json, episode)
+                path, make = f"{card.path}chapters.json", partial(feed.chapters_json, episode, self.views.base)
                 yield self._item(path, "application/json+chapters", "file", episode, make)
         for path in sorted(self._pictures()):
             if PurePosixPath(path) not in seen:

@@ -24,7 +24,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from amplify.errors import StateError
-from amplify.model import Announcement, Delivery, Digest, Key, Publication, Receipt, Recipient, State, Subscriber
+from amplify.model import Announcement, Delivery, Digest, Key, Mark, Publication, Receipt, Recipient, State, Subscriber
 from amplify.times import iso
 
 MIGRATIONS = (
@@ -56,6 +56,10 @@ MIGRATIONS = (
       PRIMARY KEY(source, id)) STRICT;
     CREATE TABLE bookmark(source TEXT PRIMARY KEY, value TEXT NOT NULL, at TEXT NOT NULL) STRICT;
     CREATE TABLE guid(guid TEXT PRIMARY KEY, episode TEXT NOT NULL, removed_at TEXT) STRICT;
+    """,
+    """
+    CREATE TABLE test(id INTEGER PRIMARY KEY, at TEXT NOT NULL, publication TEXT NOT NULL, channel TEXT NOT NULL, address TEXT NOT NULL,
+      digest TEXT NOT NULL) STRICT;
     """,
 )
 """Numbered by their place; `user_version` is the number of the last one applied."""
@@ -92,6 +96,28 @@ class Entry:
     address: str
     name: str = ""
     tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One delivery, for people; `receipt` is what the far end answered."""
+
+    delivery: int
+    address: str
+    name: str
+    state: State
+    reason: str
+    at: datetime
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Test:
+    """A test that was sent; `digest` is of the message."""
+
+    at: datetime
+    address: str
+    digest: str
 
 
 class Store:
@@ -150,6 +176,24 @@ class Store:
     def ledger(self) -> str:
         """The opaque name of this record."""
         return self._meta("ledger")
+
+    def mark(self) -> Mark:
+        """What the website may know of this record: opaque names only."""
+        key = bytes.fromhex(self._meta("hmac"))
+        rows = self._db.execute("SELECT publication, channel FROM announcement WHERE rehearsal = 0 ORDER BY id")
+        claimed = tuple(hmac.new(key, f"{publication}|{channel}".encode(), "sha256").hexdigest()[:16] for publication, channel in rows)
+        run = self._db.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
+        return Mark(ledger=self.ledger, run=int(run), claimed=claimed)
+
+    def snapshot(self, path: Path) -> None:
+        """A whole copy of the record at `path`, readable by its owner alone."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            with contextlib.closing(sqlite3.connect(path)) as copy:
+                self._db.backup(copy)
+        except (OSError, sqlite3.Error) as error:
+            raise StateError(f"The record could not be copied to {path}: {error}. Nothing was sent.") from error
 
     # -- subscribers ---------------------------------------------------------------------------------------------------
 
@@ -326,6 +370,90 @@ class Store:
             claimed += [_delivery(announcement, row) for row in ready]
         return tuple(claimed)
 
+    def adopt(self, publication: Publication, channel: str, plugin: str, now: datetime) -> bool:
+        """Count a publication as announced on a channel, to nobody that this record knows; False where it knows it."""
+        with self._commit() as db:
+            row = db.execute(
+                "INSERT INTO announcement(publication, channel, rehearsal, plugin, title, digest, opened_at, closed_at)"
+                " VALUES (?, ?, 0, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
+                (publication.key, channel, plugin, publication.title, publication.digest, iso(now), iso(now)),
+            ).fetchone()
+            return row is not None
+
+    def note_test(self, publication: Key, channel: str, address: str, digest: str, now: datetime) -> None:
+        """A test was sent; no delivery, but it counts against the day's limit."""
+        with self._commit() as db:
+            db.execute(
+                "INSERT INTO test(at, publication, channel, address, digest) VALUES (?, ?, ?, ?, ?)",
+                (iso(now), publication, channel, address, digest),
+            )
+
+    def tests(self, publication: Key) -> tuple[Test, ...]:
+        """The tests of a publication, newest first."""
+        rows = self._db.execute("SELECT at, address, digest FROM test WHERE publication = ? ORDER BY id DESC", (publication,))
+        return tuple(Test(at=datetime.fromisoformat(at), address=address, digest=digest) for at, address, digest in rows)
+
+    def rows(self, announcement: Announcement) -> tuple[Row, ...]:
+        """Every delivery of an announcement, in words of people."""
+        found = self._db.execute(
+            "SELECT d.id, coalesce(s.address, ''), coalesce(s.name, ''), d.state, coalesce(d.reason, ''), d.changed_at, coalesce(r.id, '')"
+            " FROM delivery d LEFT JOIN subscriber s ON s.id = d.recipient LEFT JOIN receipt r ON r.delivery = d.id"
+            " WHERE d.announcement = ? ORDER BY d.id", (announcement.id,),
+        )  # fmt: skip
+        return tuple(
+            Row(
+                delivery=one[0],
+                address=one[1],
+                name=one[2],
+                state=State(one[3]),
+                reason=one[4],
+                at=datetime.fromisoformat(one[5]),
+                receipt=one[6],
+            )
+            for one in found
+        )
+
+    def resolve(self, delivery: int, became: State, who: str, reason: str, now: datetime) -> bool:
+        """What a person decides about a delivery in doubt, refused or waiting; False where there is nothing to decide.
+
+        What is delivered or left out is final.
+        """
+        allowed = {State.DOUBT, State.WAITING, State.DEFERRED, State.PLANNED} | ({State.REFUSED} if became is State.PLANNED else set())
+        with self._commit() as db:
+            row = db.execute("SELECT state, announcement FROM delivery WHERE id = ?", (delivery,)).fetchone()
+            if row is None or State(row[0]) not in allowed or State(row[0]) is became:
+                return False
+            db.execute(
+                "UPDATE delivery SET state = ?, not_before = NULL, reason = ?, changed_at = ? WHERE id = ?",
+                (became, reason, iso(now), delivery),
+            )
+            closed = iso(now) if became is not State.PLANNED else None
+            db.execute(
+                "UPDATE announcement SET closed_at = CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE open = 1 AND announcement = ?1)"
+                " THEN NULL ELSE ?2 END WHERE id = ?1", (row[1], closed),
+            )  # fmt: skip
+            self._decided(db, delivery, row[0], became, who, reason, now)
+            return True
+
+    def note_resent(self, delivery: int, who: str, now: datetime) -> None:
+        """It was sent once more to one person; the delivery itself stays as it is."""
+        with self._commit() as db:
+            was = db.execute("SELECT state FROM delivery WHERE id = ?", (delivery,)).fetchone()[0]
+            self._decided(db, delivery, was, State(was), who, "sent once more", now)
+
+    def _decided(self, db: sqlite3.Connection, delivery: int, was: str, became: State, who: str, reason: str, now: datetime) -> None:
+        db.execute(
+            "INSERT INTO decision(delivery, at, who, was, became, reason) VALUES (?, ?, ?, ?, ?, ?)",
+            (delivery, iso(now), who, was, became, reason),
+        )
+
+    def recipient(self, address: str) -> Recipient | None:
+        """The subscriber of that address, whatever their status."""
+        row = self._db.execute(
+            "SELECT id, address, name, language, token FROM subscriber WHERE address_hash = ?", (self._hash(address),)
+        ).fetchone()
+        return Recipient(id=row[0], address=row[1] or "", name=row[2], language=row[3] or "", token=row[4]) if row else None
+
     def in_doubt(self, announcement: Announcement) -> tuple[Delivery, ...]:
         """The deliveries of which nobody knows whether they arrived."""
         rows = self._db.execute(f"{_DELIVERIES} AND d.state = 'in doubt' ORDER BY d.id", {"id": announcement.id})
@@ -336,10 +464,7 @@ class Store:
         with self._commit() as db:
             was = db.execute("SELECT state FROM delivery WHERE id = ?", (delivery.id,)).fetchone()[0]
             self._settle(db, outcome, now)
-            db.execute(
-                "INSERT INTO decision(delivery, at, who, was, became, reason) VALUES (?, ?, ?, ?, ?, ?)",
-                (delivery.id, iso(now), who, was, outcome.state, reason),
-            )
+            self._decided(db, delivery.id, was, outcome.state, who, reason, now)
 
     def sent_since(self, channel: str, since: datetime) -> int:
         """How many deliveries the channel really made since then, those in doubt included."""
@@ -348,7 +473,8 @@ class Store:
             " WHERE a.channel = ? AND a.rehearsal = 0 AND d.state IN ('delivered', 'in doubt') AND d.changed_at >= ?",
             (channel, iso(since)),
         ).fetchone()
-        return int(row[0])
+        tests = self._db.execute("SELECT count(*) FROM test WHERE channel = ? AND at >= ?", (channel, iso(since))).fetchone()
+        return int(row[0]) + int(tests[0])
 
     def next_try(self, announcement: Announcement) -> datetime | None:
         """When the earliest of the deferred may be tried again."""

@@ -16,7 +16,8 @@ from typing import Any
 EXTENSIONS = ("tables", "fenced_code", "sane_lists", "def_list", "abbr")
 """The documented Markdown extensions; addresses written out become links as well."""
 
-_NOT_TEXT = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ASTRAL = "".join(f"{chr(plane)}-{chr(plane + 0xFFFD)}" for plane in range(0x10000, 0x110000, 0x10000))
+_NOT_TEXT = re.compile(f"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd{_ASTRAL}]")
 _BLOCKS = {"p", "br", "blockquote", "ul", "ol", "li", "pre", "code", "hr", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td"}
 _INLINE = {"a", "em", "strong", "b", "i", "s", "del", "sub", "sup", "abbr", "q", "cite", "small", "kbd"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
@@ -26,13 +27,13 @@ OWN = "own"
 
 
 def plain(text: str) -> str:
-    """`text` without control characters and lone surrogates, which no XML, mail or database can hold."""
+    """`text` without control characters, lone surrogates and what is no character, which no XML, page, mail or database can hold."""
     return _NOT_TEXT.sub("", text)
 
 
 def one_line(text: str) -> str:
     """`text` fit for a title or a header: no control characters, any white space one blank, ends trimmed (X06, N30)."""
-    return " ".join(plain(text).replace("\u2028", " ").replace("\u2029", " ").split())
+    return " ".join(plain(" ".join(text.split())).split())
 
 
 @cache
@@ -91,7 +92,9 @@ def html(markdown: str, policy: str, base: str) -> str:
 
 def words(markdown: str) -> str:
     """What a reader would read: the text of `markdown` on one line, without marks and tags."""
-    return one_line(unescape(re.sub(r"<[^>]*>", " ", html(markdown, OFFERED, "https://invalid.invalid/"))))
+    clean = html(markdown, OFFERED, "https://invalid.invalid/")
+    apart = re.sub(r"</?(?:p|br|li|ul|ol|h\d|blockquote|pre|hr|d[dlt]|t[dhr]|table|thead|tbody|img)\b[^>]*>", " ", clean)
+    return one_line(unescape(re.sub(r"<[^>]*>", "", apart)))
 
 
 def excerpt(markdown: str, limit: int = 200) -> str:

@@ -7,6 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_FIRST_YEAR, _LAST_YEAR = 1900, 2999
+"""What is further away is a slip of the finger, and at the ends of the calendar no zone can be applied."""
+_LONGEST = 100 * 365 * 86400
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?")
 
 
@@ -24,18 +27,20 @@ def parse_moment(text: str, home: ZoneInfo) -> datetime:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise ValueError(f"{text!r} is no date; write it like 2026-11-18 20:00") from error
-    try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=home)).astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is too far away") from error
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"{text!r} is too far away")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=home)).astimezone(UTC)
 
 
 def parse_day(text: str) -> date:
     """`2026-11-18`."""
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except ValueError as error:
         raise ValueError(f"{text!r} is no day; write it like 2026-11-18") from error
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise ValueError(f"{text!r} is too far away")
+    return day
 
 
 def parse_duration(text: str) -> timedelta:
@@ -43,10 +48,10 @@ def parse_duration(text: str) -> timedelta:
     found = _DURATION.findall(text.lower())
     if not found or _DURATION.sub("", text.lower()).replace("and", "").strip(" ,"):
         raise ValueError(f"{text!r} is no length of time; write it like 90 minutes or 7 days")
-    try:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is too long") from error
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is too long")
+    return timedelta(seconds=seconds)
 
 
 def parse_clock(text: str) -> float:
@@ -57,6 +62,8 @@ def parse_clock(text: str) -> float:
     seconds = 0.0
     for part in parts:
         seconds = seconds * 60 + float(part)
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is too long")
     return seconds
 
 

@@ -21,15 +21,15 @@ from amplify.model import Content, Edition, Episode, Member, Place
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
-_MONTH = r"(Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+_MONTH = "(" + "|".join([*_MONTHS, "Sept", *(name[:3] for name in _MONTHS)]) + r")\b\.?"
 _DATED = re.compile(
     r"\b(Mon(?:day)?|Tue(?:s|sday)?|Wed(?:s|nesday)?|Thu(?:r|rs|rsday)?|Fri(?:day)?|Sat(?:urday)?|Sun(?:day)?)\b\.?,?\s+(?:the\s+)?"
-    rf"(?:(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}|{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?![\d:.]))(?:,?\s+(\d{{4}})\b)?"
+    rf"(?:(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}|{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?(?![\d:.]))(?:,?\s+(\d{{4}})\b(?!\s*h(?:(?:ou)?rs?)?\b))?"
 )
 _ALSO_MEANT = timedelta(days=240)
 """A day without its year is the nearest one; another year's is possible as well if it is no further away than this."""
 _LEFT_IN = re.compile(
-    r"\bTODO\b|\bFIXME\b|\bXXX+\b|(?i:\blorem ipsum\b)|\*\|[A-Z_:]+\|\*|\{%"
+    r"\bTODO\b|\bFIXME\b|\bXXX+\b|(?i:\blorem ipsum\b)|\|[A-Z][A-Z_:]+\||\{%"
     r"|\[(?i:link|url|name|date|time|title|place|picture|photo|image|your\s[^\]\n]{1,40}|insert\b[^\]\n]{0,40})\]"
     r"|(?<![\\\w}$^])\{\{?\s*[A-Za-z_][\w. -]{0,40}\}?\}"
 )
@@ -38,17 +38,18 @@ _ROOM = re.compile(
     r"(?i)zoom\.us/(?:j|my|w|s)/|teams\.(?:microsoft|live)\.com/(?:l/meetup-join|meet)|meet\.google\.com/[a-z]{3}-|webex\.com/(?:meet|join|[\w.-]+/j\.php)"
     r"|\b(?:passcode|meeting ID|access code)\b(?:\s*[:=]\s*[^\s:=]|\s+(?:is\s+)?[^\s\d.]{0,12}\d)"
 )
-_SHORTENERS = frozenset(
-    "bit.ly bitly.com t.co tinyurl.com goo.gl ow.ly buff.ly is.gd v.gd lnkd.in rebrand.ly cutt.ly shorturl.at t.ly rb.gy tiny.cc dlvr.it trib.al".split()
-)
+_SHORTENERS = frozenset([
+    "bit.ly", "bitly.com", "buff.ly", "cutt.ly", "dlvr.it", "goo.gl", "is.gd", "lnkd.in", "ow.ly", "rb.gy", "rebrand.ly", "shorturl.at",
+    "t.co", "t.ly", "tiny.cc", "tinyurl.com", "trib.al", "v.gd",
+])  # fmt: skip
 _SAYS_NOTHING = frozenset(["here", "click here", "click", "tap here", "press here", "this", "this link", "link", "more", "read more"])
 _SHOWN_HOST = re.compile(r"(?i)(https?://)?(www\.)?((?:[a-z0-9-]+\.)+([a-z]{2,}))(?:[/:?#]\S*)?")
-_ENDINGS = frozenset("com org net edu gov info io co uk ie eu de fr nl us ca au nz app dev me tv social site online example".split())
+_ENDINGS = re.compile(r"(?i)com|org|net|edu|gov|info|io|co|uk|ie|eu|de|fr|nl|us|ca|au|nz|app|dev|me|tv|social|site|online|example")
 _HASHTAG = re.compile(r"(?<![\w&/#.])#([A-Za-z]\w{2,})")
 _SEVERAL_WORDS = 16
 """Letters of a hashtag that is hardly one word."""
 _FILE_NAME = re.compile(r"(?i)\S+\.(?:jpe?g|png|gif|webp|avif|heic)")
-_INLINE = frozenset("a abbr b cite del em i kbd q s small strong sub sup".split())
+_INLINE = frozenset(["a", "abbr", "b", "cite", "del", "em", "i", "kbd", "q", "s", "small", "strong", "sub", "sup"])
 
 
 def advise(at: Place, rule: str, message: str, remedy: str = "") -> Problem:
@@ -172,7 +173,7 @@ def _open_room(at: Place, what: str) -> Problem:
 def _other_host(words: str, host: str) -> str:
     """The host that the words of a link show, where it is another than `host`."""
     found = _SHOWN_HOST.fullmatch(words.strip())
-    if not found or not host or not (found[1] or found[2] or found[4].lower() in _ENDINGS):
+    if not found or not host or not (found[1] or found[2] or _ENDINGS.fullmatch(found[4])):
         return ""
     shown = found[3].lower()
     return "" if host == shown or host.endswith("." + shown) else shown
@@ -185,8 +186,8 @@ def weekdays(at: Place, what: str, words: str, day: date) -> Iterator[Problem]:
     """Days of the week that are not those of their dates (N90); a date without its year is near `day`."""
     for found in dict.fromkeys(match.group(0, 1, 2, 3, 4, 5, 6) for match in _DATED.finditer(words)):
         shown, weekday, first, month, us_month, second, year = found
-        number, name = int(first or second), (month or us_month)[:3]
-        meant = _meant(number, [one[:3] for one in _MONTHS].index(name) + 1, int(year) if year else None, day)
+        which = next(number for number, name in enumerate(_MONTHS, 1) if name[:3] == (month or us_month)[:3])
+        meant = _meant(int(first or second), which, int(year) if year else None, day)
         if not meant:
             yield advise(at, "N90", f"{what} says {text.one_line(shown)!r}, and there is no such day", "mend the date")
         elif all(_DAYS[one.weekday()][:3] != weekday[:3] for one in meant):
@@ -196,15 +197,9 @@ def weekdays(at: Place, what: str, words: str, day: date) -> Iterator[Problem]:
 
 def _meant(number: int, month: int, year: int | None, day: date) -> list[date]:
     """The days that may be meant, the likeliest first."""
-    every = filter(None, (_date(day.year + shift, month, number) for shift in (-1, 0, 1)))
-    nearest, *further = sorted(every, key=lambda one: abs(one - day)) or [None]
-    near = [nearest, *(one for one in further if one and abs(one - day) <= _ALSO_MEANT)] if nearest else []
-    if year is None:
-        return near
-    exact = _date(year, month, number)
-    if abs(year - day.year) <= 1:
-        return [exact] if exact else []
-    return [exact, *near] if exact else near
+    years = (day.year - 1, day.year, day.year + 1) if year is None else (year,)
+    every = sorted((one for each in years if (one := _date(each, month, number))), key=lambda one: abs(one - day))
+    return every[:1] + [one for one in every[1:] if abs(one - day) <= _ALSO_MEANT]
 
 
 def _date(year: int, month: int, number: int) -> date | None:

@@ -1,0 +1,146 @@
+"""The record as a thing to look after: where it is, copies of it, and whether it is the right one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from amplify.cache import write_whole
+from amplify.config import Settings
+from amplify.errors import AmplifyError, StateError
+from amplify.model import Mark
+from amplify.store import Store
+
+KEPT_SNAPSHOTS = 10
+_RECORD = "amplify.db"
+_SYNCHRONISED = re.compile(
+    r"(?i)^(onedrive.*|dropbox.*|icloud.*|mobile documents|com~apple~clouddocs|google ?drive.*|my drive|nextcloud.*|box sync)$"
+)
+
+
+def snapshot(store: Store, folder: Path, now: datetime) -> Path:
+    """A copy of the record before something leaves; the ten newest are kept. Raises StateError."""
+    copy = folder / f"{now:%Y%m%d-%H%M%S}.db"
+    store.snapshot(copy)
+    for old in sorted(folder.glob("*.db"))[:-KEPT_SNAPSHOTS]:
+        old.unlink(missing_ok=True)
+    return copy
+
+
+def save(store: Store, file: Path) -> None:
+    """Everything that this computer knows, in one file for its owner alone. Raises AmplifyError where a file would be lost."""
+    if file.exists():
+        raise AmplifyError(f"{file} is there already and was not touched. Nothing was saved.")
+    copy = file.with_name(f".{file.name}.db")
+    try:
+        store.snapshot(copy)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(copy, _RECORD)
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise AmplifyError(f"{file} cannot be written: {error.strerror or error}. Nothing was saved.") from error
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def restore(database: Path, file: Path, snapshots: Path, now: datetime) -> Path | None:
+    """Put a saved record in the place of this one, and keep this one among the snapshots: its path, where there was one.
+
+    Raises AmplifyError, with nothing changed, where the file is no saved record.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            data = archive.read(_RECORD)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise AmplifyError(f"{file} is no file that  amplify state save  made. Nothing was changed.") from error
+    fresh = database.with_name(f"{database.name}.restored")
+    write_whole(fresh, data)
+    try:
+        Store(fresh).close()
+        kept = _put_aside(database, snapshots, now)
+        for suffix in ("-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+        fresh.replace(database)
+    except (StateError, sqlite3.Error) as error:
+        raise AmplifyError(f"{file} holds a record that cannot be used: {error}\nNothing was changed.") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return kept
+
+
+def _put_aside(database: Path, snapshots: Path, now: datetime) -> Path | None:
+    if not database.exists():
+        return None
+    kept = snapshots / f"{now:%Y%m%d-%H%M%S}-replaced.db"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(kept)) as copy:
+        source.backup(copy)
+    kept.chmod(0o600)
+    return kept
+
+
+def risks(settings: Settings, database: Path) -> Iterator[str]:
+    """Why the record is not safe where it is."""
+    for folder in database.resolve().parents:
+        if _SYNCHRONISED.match(folder.name):
+            yield (
+                f"The record lies in {folder.name}, which copies files while they are written and can bring back old ones.\n"
+                '  Move the community out of it, or write under [state] in amplify.toml:  database = "/a/folder/of/this/computer/amplify.db"'
+            )
+            break
+    if _tracked(settings.root, database):
+        yield "The record is in git, and so are your readers' addresses.\n  Take it out:  git rm -r --cached .amplify ; echo .amplify/ >> .gitignore"
+
+
+def _tracked(root: Path, database: Path) -> bool:
+    """Whether git's index names the record; its entries hold paths as they are."""
+    for folder in (root.resolve(), *root.resolve().parents):
+        index = folder / ".git" / "index"
+        if index.is_file():
+            try:
+                name = database.resolve().relative_to(folder).as_posix().encode()
+                return name in index.read_bytes()
+            except (OSError, ValueError):
+                return False
+    return False
+
+
+# -- the mark beside the site --------------------------------------------------------------------------------------
+
+
+def written(mark: Mark) -> bytes:
+    """The mark as `amplify.json`."""
+    return json.dumps({"ledger": mark.ledger, "run": mark.run, "claimed": list(mark.claimed)}, indent=1).encode() + b"\n"
+
+
+def read(data: bytes | None) -> Mark | None:
+    """The mark that a website shows; None where there is none that can be read."""
+    try:
+        raw = json.loads(data or b"")
+        return Mark(ledger=str(raw["ledger"]), run=int(raw["run"]), claimed=tuple(map(str, raw["claimed"])))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def compare(online: Mark | None, ours: Mark, name: str) -> None:
+    """Raises StateError where the website knows of announcements that this record does not."""
+    if online is None or (online.ledger == ours.ledger and set(online.claimed) <= set(ours.claimed)):
+        return
+    whose = "an older one" if online.ledger == ours.ledger else "another computer's"
+    more = len(set(online.claimed) - set(ours.claimed))
+    raise StateError(
+        "STOPPED before anything left: this computer does not know what has already been sent.\n"
+        f"  The website of {name} was last published with another record ({more} announcements that the one here lacks);\n"
+        f"  the one here is {whose}. Going on could mail people twice.\n"
+        "    The other organiser carries on:  they run  amplify publish\n"
+        "    You take over:    they run  amplify state save FILE ; you run  amplify state restore FILE\n"
+        "    Theirs is lost:   amplify state adopt  (counts all that is online as sent), then import your last list"
+    )
