@@ -6,12 +6,14 @@ Such a part stands between `<!-- begin: what -->` and `<!-- end -->`; everything
 from __future__ import annotations
 
 import ast
+import inspect
+import itertools
 import json
 import re
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -102,7 +104,7 @@ def kind_of(hint: Any) -> str:
         return f"list of {kind_of(inner[0])}s"
     if is_dataclass(hint) or origin is not None:
         return "table"
-    if isinstance(hint, type) and issubclass(hint, model.StrEnum):
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
         return " or ".join(f"`{one}`" for one in hint)
     return {str: "text", api.Secret: "secret", bool: "true or false", int: "whole number", float: "number"}.get(hint, "table")
 
@@ -112,11 +114,9 @@ def default_of(item: Field[Any]) -> str:
     if item.default is MISSING and item.default_factory is MISSING:
         return "required"
     value = item.default if item.default is not MISSING else None
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
     if value is None or value in ("", ()) or is_dataclass(value):
         return "nothing"
-    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+    return f"`{json.dumps(value)}`"
 
 
 def keys_of(cls: type) -> Mapping[str, tuple[str, str]]:
@@ -135,7 +135,8 @@ def manual(name: str) -> str:
     found = registry.load(ROOT / "src", wanted=())
     plugin = next(one for one in found.plugins if one.name == name)
     rows = [f"| `{key}` | {kind} | {default} |" for kind_ in plugin.channels for key, (kind, default) in keys_of(kind_.options).items()]
-    return "\n".join([plugin.manual, "", "| option | is | if left out |", "| --- | --- | --- |", *rows])
+    said = [text for kind_ in plugin.channels for text in ("", inspect.cleandoc(kind_.options.__doc__ or ""))]
+    return "\n".join([plugin.manual, "", "| option | is | if left out |", "| --- | --- | --- |", *rows, *said])
 
 
 # -- templates and plugins -----------------------------------------------------------------------------------------
@@ -146,8 +147,25 @@ def _shown(annotation: str) -> str:
 
 
 def _table(cls: type) -> str:
-    rows = [f"| `{item.name}` | {_shown(str(item.type))} |" for item in fields(cls)]
-    return "\n".join([f"### {cls.__name__}", "", (cls.__doc__ or "").split("\n")[0], "", "| name | is |", "| --- | --- |", *rows, ""])
+    said = _said(cls)
+    constant = getattr(cls, "type", None)
+    rows = [f'| `type` | always `"{constant}"` | |'] if isinstance(constant, str) else []
+    rows += [f"| `{item.name}` | {_shown(str(item.type))} | {said.get(item.name, '')} |".replace("|  |", "| |") for item in fields(cls)]
+    return "\n".join([f"### {cls.__name__}", "", _summary(cls), "", "| name | is | |", "| --- | --- | --- |", *rows, ""])
+
+
+def _summary(thing: Any) -> str:
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+def _said(cls: type) -> Mapping[str, str]:
+    """What stands below a field in the source, as a string, says what the field is."""
+    [body] = [node.body for node in ast.parse(inspect.getsource(cls)).body if isinstance(node, ast.ClassDef)]
+    return {
+        ast.unparse(one.target): " ".join(str(below.value.value).split())
+        for one, below in itertools.pairwise(body)
+        if isinstance(one, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+    }
 
 
 def views() -> str:
@@ -163,20 +181,20 @@ def records() -> str:
 
 def names() -> str:
     """A line for each name of `amplify.api`."""
-    rows = [f"| `{name}` | {_first(getattr(api, name))} |" for name in api.__all__]
+    values = {
+        "hookimpl": "Marks the function that offers the kinds in a plugin.",
+        "Digest": "A fingerprint of a file: blake2b-128, in hexadecimal.",
+    }
+    rows = [f"| `{name}` | {values.get(name) or _summary(getattr(api, name))} |" for name in api.__all__]
     return "\n".join(["| name | is |", "| --- | --- |", *rows])
-
-
-def _first(thing: Any) -> str:
-    words = {"hookimpl": "Marks the function that offers what the plugin has.", "Digest": "blake2b-128 in hexadecimal."}
-    doc = (getattr(thing, "__doc__", "") or "").strip()
-    return next((said for name, said in words.items() if thing is getattr(api, name)), doc.split("\n")[0])
 
 
 def traits() -> str:
     """The fields of `Traits`."""
-    rows = [f"| `{item.name}` | {_shown(str(item.type))} | {default_of(item)} |" for item in fields(api.Traits)]
-    return "\n".join(["| name | is | if left out |", "| --- | --- | --- |", *rows])
+    said = _said(api.Traits)
+    rows = [f"| `{item.name}` | {_shown(str(item.type))} | {default_of(item)} | {said.get(item.name, '')} |" for item in fields(api.Traits)]
+    head = [inspect.cleandoc(api.Traits.__doc__ or ""), "", "| name | is | if left out | |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows])
 
 
 # -- how it is laid out --------------------------------------------------------------------------------------------
@@ -208,13 +226,13 @@ def _docstring(file: Path) -> str:
 
 def main() -> None:
     """Write what is not current."""
-    began = datetime.now(UTC)
+    texts = wanted()
     for path in (changed := outdated()):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted()[path], "utf-8")
+        path.write_text(texts[path], "utf-8")
         click.echo(f"wrote {path.relative_to(ROOT)}")
     if not changed:
-        click.echo(f"every page is current ({(datetime.now(UTC) - began).total_seconds():.1f} s)")
+        click.echo("every page is current")
 
 
 if __name__ == "__main__":

@@ -329,7 +329,8 @@ _NOBODY = re.compile(
     re.IGNORECASE,
 )
 _SENDER = re.compile(
-    r"sending (limit|quota)|daily|rate|too many messages|authenticat|policy|spam|blocked|relay|denied|black ?list|block ?list|not allowed|suspended",
+    r"sending (limit|quota)|daily|rate|too many messages|authenticat|policy|spam|blocked|relay|denied"
+    r"|black ?list|block ?list|not allowed|suspended",
     re.IGNORECASE,
 )
 

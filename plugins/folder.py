@@ -24,6 +24,7 @@ from amplify.api import Asset, Channel, Digest, Services, hookimpl
 
 LIST = ".amplify-files"
 """In the folder: a line for each file that Amplify wrote, added before the file itself is."""
+_THEIRS = ("contributions", "editions", "episodes", "events", "members", "templates", "plugins", "assets", ".amplify", "amplify.toml")
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,7 @@ class Folder:
     local = True
 
     def __init__(self, options: Options, services: Services) -> None:
-        self._root = (services.folder / options.path).resolve()
-        home = services.folder.resolve()
-        if self._root == home or home.is_relative_to(self._root):
-            raise ValueError(
-                f"path = {options.path!r} would be the community folder itself; give the site a folder of its own, like public"
-            )
+        self._root = _own_place(options.path, services.folder.resolve())
         self._times = services.cache / "times.json"
 
     def listing(self) -> Mapping[PurePosixPath, Digest]:
@@ -62,7 +58,8 @@ class Folder:
                 found[PurePosixPath(path)] = Digest(digest)
                 stamps[path] = [*stamp, digest]
         if stamps != known:
-            _write(self._times, json.dumps(stamps).encode())
+            with contextlib.suppress(OSError):
+                _write(self._times, json.dumps(stamps).encode())
         return found
 
     def read(self, path: PurePosixPath) -> bytes | None:
@@ -74,14 +71,15 @@ class Folder:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Changes are noted before they are made, and the list is put in order at the end, come what may."""
+        """Changes are noted before they are made, and the list is put in order at the end, if the disk allows."""
         self._root.mkdir(parents=True, exist_ok=True)
         session = Session(self._root)
         try:
             yield session
         finally:
             session.close()
-            self._tidy()
+            with contextlib.suppress(OSError):
+                self._tidy()
 
     def _tidy(self) -> None:
         there = sorted(path for path in self._written() if (self._root / path).exists())
@@ -89,7 +87,7 @@ class Folder:
 
     def _written(self) -> set[str]:
         try:
-            lines = (self._root / LIST).read_text("utf-8").splitlines()
+            lines = (self._root / LIST).read_text("utf-8", "replace").split("\n")
         except FileNotFoundError:
             return set()
         return {line for line in lines if line and _inside(line)}
@@ -111,13 +109,16 @@ class Session:
         self._list = (root / LIST).open("a", encoding="utf-8")
 
     def put(self, asset: Asset) -> None:
-        """Copy beside its place, then rename."""
-        self._list.write(f"{asset.path}\n")
+        """Copy beside its place, then rename. A line of its own in the list, even after one that a full disk cut off."""
+        self._list.write(f"\n{asset.path}\n")
         self._list.flush()
         target = self._root / asset.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(asset.source, self._new)
-        self._new.replace(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(asset.source, self._new)
+            self._new.replace(target)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(target if asset.source.exists() else asset.source)) from error
 
     def remove(self, path: PurePosixPath) -> None:
         """Remove a file, and the folders that it leaves empty."""
@@ -129,8 +130,20 @@ class Session:
 
     def close(self) -> None:
         """No more changes; a half-copied file goes."""
-        self._list.close()
         self._new.unlink(missing_ok=True)
+        self._list.close()
+
+
+def _own_place(path: str, home: Path) -> Path:
+    """Where the site goes: never among the community's own files. Raises ValueError."""
+    root = (home / path).resolve()
+    if root == home or home.is_relative_to(root):
+        raise ValueError(f"path = {path!r} would be the community folder itself; give the site a folder of its own, like public")
+    if root.is_relative_to(home) and (first := root.relative_to(home).parts[0]) in _THEIRS:
+        raise ValueError(f"path = {path!r} would put the site among the files of {first}; give it a folder of its own, like public")
+    if root.exists() and not root.is_dir():
+        raise ValueError(f"path = {path!r} is a file, and the site needs a folder; move the file away, or name another folder")
+    return root
 
 
 def _inside(path: str) -> bool:
@@ -149,8 +162,12 @@ def _digest(file: Path) -> str:
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.new")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @hookimpl

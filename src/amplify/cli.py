@@ -183,7 +183,8 @@ def draft(context: Context, day: str | None, json_: bool) -> None:
         file, text = drafting.draft(content, community.settings, pipeline.now(), day)
         drafting.write(context.root / file, text)
     _json({"file": file.as_posix()}) if json_ else click.echo(
-        f"Wrote {file.as_posix()}, a draft: it cannot be sent.\n  Edit it, look at it with  amplify preview , then take the line  draft: true  away."
+        f"Wrote {file.as_posix()}, a draft: it cannot be sent.\n"
+        "  Edit it, look at it with  amplify preview , then take the line  draft: true  away."
     )
 
 
@@ -254,7 +255,11 @@ def preview(context: Context, port: int) -> None:
     from amplify import preview as previewing
 
     previewing.serve(
-        context.root, port, ready=lambda address: click.echo(f"Look at  {address}  (Ctrl-C ends it). Nothing leaves this computer.")
+        context.root,
+        port,
+        ready=lambda address: click.echo(
+            f"Look at  {address}  and at the mails on  {address}-/  (Ctrl-C ends it). Nothing leaves this computer."
+        ),
     )
 
 
@@ -327,7 +332,8 @@ def _consent(prepared: Any, *, yes: bool, quiet: bool) -> None:
         return
     if quiet or not sys.stdin.isatty():
         raise Refused(
-            f"{say.people(number)} would get mail, and that cannot be taken back. Nothing was sent and nothing went online.\n  To say yes in a script:  amplify publish --yes"
+            f"{say.people(number)} would get mail, and that cannot be taken back. Nothing was sent and nothing went online.\n"
+            "  To say yes in a script:  amplify publish --yes"
         )
     click.echo(say.question(prepared.plan), nl=False)
     if sys.stdin.readline().strip().replace(",", "") != str(number):
@@ -336,10 +342,13 @@ def _consent(prepared: Any, *, yes: bool, quiet: bool) -> None:
 
 @cli.command()
 @click.argument("publication", required=False)
+@click.option("--all", "everyone", is_flag=True, help="A line for everyone who got it, too.")
 @as_json
 @click.pass_obj
-def status(context: Context, publication: str | None, json_: bool) -> None:
+def status(context: Context, publication: str | None, everyone: bool, json_: bool) -> None:
     """Say what went where, what waits, and what needs you.
+
+    With the name of an edition, down to each person whose delivery needs a look.
 
     \b
     Example:  amplify status 2026-11
@@ -348,7 +357,160 @@ def status(context: Context, publication: str | None, json_: bool) -> None:
 
     with pipeline.opened(context.root) as community:
         history = pipeline.history(community, publication)
-        _json(say.status_json(history)) if json_ else _lines(say.status(history, community.store.people(), community.settings))
+        if json_:
+            _json(say.status_json(history))
+            return
+        _lines(say.status(history, community.store.people(), community.settings))
+        for one in history if publication else ():
+            _lines(say.details(community.store.rows(one), community.settings, everyone=everyone))
+
+
+@cli.command()
+@click.argument("edition", required=False)
+@click.option("--to", "addresses", multiple=True, metavar="ADDRESS", help="Who gets it; without it, the contact in amplify.toml.")
+@click.pass_obj
+def test(context: Context, edition: str | None, addresses: tuple[str, ...]) -> None:
+    """Send an edition, drafts included, to whom you name, marked [Test]; nobody on the list gets it.
+
+    \b
+    Example:  amplify test 2026-12 --to you@example.org
+    """
+    from amplify import mailing, pipeline, say
+
+    with pipeline.opened(context.root) as community:
+        done = mailing.test(community, edition, addresses)
+    _lines(say.sent(done))
+    if any(one.error for one in done):
+        sys.exit(3)
+
+
+@cli.command()
+@click.argument("edition")
+@click.option("--to", "address", required=True, metavar="ADDRESS", help="Who gets it once more.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def resend(context: Context, edition: str, address: str, yes: bool) -> None:
+    """Send an edition once more to one person.
+
+    \b
+    Example:  amplify resend 2026-11 --to amal@example.org
+    """
+    from amplify import mailing, pipeline, say
+
+    with pipeline.opened(context.root) as community, pipeline.alone(community):
+        _agreed(f"{address} would get {edition} once more.", yes=yes)
+        done = mailing.resend(community, edition, address)
+    _lines(say.sent([done]))
+    if done.error:
+        sys.exit(3)
+
+
+def _agreed(what: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(f"{what} That cannot be taken back. Nothing was done.\n  To say yes in a script, add  --yes")
+    if not click.confirm(f"{what} Go on?", default=False):
+        raise Refused("Stopped here. Nothing was done.")
+
+
+@cli.command()
+@click.argument("deliveries", nargs=-1, required=True, metavar="DELIVERY...")
+@click.option("--delivered", "became", flag_value="delivered", help="It arrived.")
+@click.option("--done", "became", flag_value="delivered", help="You posted it by hand.")
+@click.option("--resend", "became", flag_value="planned", help="Send it again with the next publish.")
+@click.option("--skip", "became", flag_value="skipped", help="Leave it out.")
+@click.pass_obj
+def resolve(context: Context, deliveries: tuple[str, ...], became: str | None) -> None:
+    """Settle what nobody knows: by the number that status shows, by address, or for a whole edition.
+
+    \b
+    Example:  amplify resolve amal@example.org --delivered
+    Again to all of an edition that failed:  amplify resolve 2026-11 --resend
+    """
+    from amplify import mailing, pipeline, say
+    from amplify.model import State
+
+    if became is None:
+        raise click.UsageError("Say what became of it: --delivered, --done, --resend or --skip.")
+    with pipeline.opened(context.root) as community, pipeline.alone(community):
+        done = mailing.resolve(community, deliveries, State(became))
+    _lines(say.decided(done, State(became)))
+
+
+@cli.group()
+def state() -> None:
+    """The record of what was sent: where it is, and how to move it."""
+
+
+@state.command()
+@click.pass_obj
+def where(context: Context) -> None:
+    """Say where the record is, and whether it is safe there.
+
+    \b
+    Example:  amplify state where
+    """
+    from amplify import pipeline
+    from amplify import state as keeping
+
+    with pipeline.opened(context.root) as community:
+        click.echo(f"The record:   {community.store.path.resolve()}\nSnapshots:    {(community.state / 'snapshots').resolve()}")
+        _lines(keeping.risks(community.settings, community.store.path))
+
+
+@state.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def save(context: Context, file: Path) -> None:
+    """Put everything that this computer knows into one file: keep it like a key.
+
+    \b
+    Example:  amplify state save joyfe.state
+    """
+    from amplify import pipeline
+    from amplify import state as keeping
+
+    with pipeline.opened(context.root) as community, pipeline.alone(community):
+        keeping.save(community.store, file)
+    click.echo(
+        f"Saved to {file}. It holds your readers' addresses: hand it over in person or encrypted, then delete it.\n"
+        "Do not publish from here any more, once the other computer has it."
+    )
+
+
+@state.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def restore(context: Context, file: Path, yes: bool) -> None:
+    """Put a saved record in the place of the one here.
+
+    \b
+    Example:  amplify state restore joyfe.state
+    """
+    from amplify import pipeline
+
+    _agreed("The record here would be replaced by the one in the file.", yes=yes)
+    kept = pipeline.restore(context.root, file)
+    click.echo("This computer now has the saved record." + (f" The one that was here is kept: {kept}" if kept else ""))
+
+
+@state.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def adopt(context: Context, yes: bool) -> None:
+    """Count all that is online as sent, where the record is lost.
+
+    \b
+    Example:  amplify state adopt
+    """
+    from amplify import mailing, pipeline
+
+    with pipeline.opened(context.root) as community, pipeline.alone(community):
+        _agreed("Everything that is online now would count as sent, and never go by itself.", yes=yes)
+        number = mailing.adopt(community)
+    click.echo(f"{number} things that are online count as sent now. Then import your last list:  amplify subscribers import FILE.csv")
 
 
 @cli.group()

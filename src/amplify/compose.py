@@ -86,7 +86,8 @@ def _as_edition(episode: Episode, publication: Publication, views: Views) -> Edi
     """An episode that a newsletter channel publishes by itself: its card and its notes, in the shape of an edition."""
     card = views.episode(episode)
     edition = Edition(
-        id=episode.id, slug=Slug(episode.slug), was=(), title=episode.title, date=episode.date, language=episode.language, draft=episode.draft,
+        id=episode.id, slug=Slug(episode.slug), was=(), title=episode.title, date=episode.date, language=episode.language,
+        draft=episode.draft,
         audience="", subject=episode.title, preheader=episode.summary, summary=episode.summary, image=None, announce=episode.announce,
         body=(Prose(markdown=episode.notes),), at=Place(file=episode.at.file, line=1), digest=episode.digest,
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """The rules of podcast feeds (F20 to F85) that an organiser can keep or break.
 
 What Amplify writes by itself, and does right, is not asked again here. An error is what directories refuse, in a podcast
-that has a public episode; for a draft, and for a podcast without one, it is advice.
+that has a public episode; for a draft, and for a podcast without one, it is advice. Artwork that is still to come is advice
+as well: the website and most apps do without, and one enters a podcast into a directory later.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from amplify import media, text, times
 from amplify.config import Podcast, Settings
 from amplify.errors import Problem
 from amplify.model import Content, Episode, Place
-from amplify.word_rules import ProofReader, advise, matters, out
+from amplify.word_rules import ProofReader, advise, matters, out, refuse
 
 _SETTINGS = Place(file=Path("amplify.toml"), line=0)
 _CATEGORIES: Mapping[str, str] = {
@@ -77,10 +78,6 @@ def podcasts(content: Content, settings: Settings, now: datetime, proof: ProofRe
                 yield from (problem if out(one, now) else replace(problem, severity="warning") for problem in found)
 
 
-def _refuse(at: Place, rule: str, message: str, remedy: str = "") -> Problem:
-    return replace(advise(at, rule, message, remedy), severity="error")
-
-
 # -- the show ------------------------------------------------------------------------------------------------------
 
 
@@ -102,12 +99,12 @@ def _show(show: Podcast, settings: Settings, content: Content) -> Iterator[Probl
 def _named(show: Podcast, name: str, settings: Settings) -> Iterator[Problem]:
     """F20 to F23, F29."""
     if not show.title.strip():
-        yield _refuse(_SETTINGS, "F20", "a podcast has no title", 'write title = "…"')
+        yield refuse(_SETTINGS, "F20", "a podcast has no title", 'write title = "…"')
     elif len(show.title) > 100 or "|" in show.title:
         message = f"{name} has more in its title than its name; Apple removes podcasts for that"
         yield advise(_SETTINGS, "F20", message, "put everything but the name into the description")
     if (size := len(show.description.encode())) > _LONGEST:
-        yield _refuse(_SETTINGS, "F21", f"{name}: the description has {size:,} bytes; directories take {_LONGEST:,}", "make it shorter")
+        yield refuse(_SETTINGS, "F21", f"{name}: the description has {size:,} bytes; directories take {_LONGEST:,}", "make it shorter")
     elif not show.description.strip():
         yield advise(_SETTINGS, "F21", f"{name} has no description, so that of the community stands there", 'write description = "…"')
     if not settings.community.url.startswith("https://"):
@@ -115,7 +112,7 @@ def _named(show: Podcast, name: str, settings: Settings) -> Iterator[Problem]:
     language = show.language or settings.community.language
     first = language.lower().partition("-")[0]
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language) or (len(first) == 2 and first not in _LANGUAGES.split()):
-        yield _refuse(_SETTINGS, "F23", f"{name}: {language!r} is no language that directories know", "write one like en-GB")
+        yield refuse(_SETTINGS, "F23", f"{name}: {language!r} is no language that directories know", "write one like en-GB")
     if not (show.author.strip() or settings.community.name.strip()):
         yield advise(_SETTINGS, "F29", f"{name} names no author, which Spotify asks for", 'write author = "…"')
 
@@ -132,7 +129,7 @@ def _category(show: Podcast, name: str) -> Iterator[Problem]:
     last = (further[-1] if further else first).lower()
     close = difflib.get_close_matches(wanted, every, n=1) or difflib.get_close_matches(last, every, n=1)
     remedy = f'write category = "{every[close[0]]}"' if close else f"write one of {', '.join(known)}"
-    yield _refuse(_SETTINGS, "F24", f"{name}: Apple knows no category {show.category!r}", remedy)
+    yield refuse(_SETTINGS, "F24", f"{name}: Apple knows no category {show.category!r}", remedy)
 
 
 def _artwork(show: Podcast, name: str, settings: Settings, content: Content) -> Iterator[Problem]:
@@ -140,13 +137,13 @@ def _artwork(show: Podcast, name: str, settings: Settings, content: Content) -> 
     where = show.artwork.lstrip("/")
     if not where:
         remedy = 'put a square JPEG or PNG of 1400 to 3000 pixels into assets/ and write artwork = "assets/artwork.jpg"'
-        yield _refuse(_SETTINGS, "F26", f"{name} has no artwork; directories refuse a podcast without it", remedy)
+        yield advise(_SETTINGS, "F26", f"{name} has no artwork; no directory takes a podcast without it", remedy)
     elif re.match(r"https?://", where):
         if not re.search(r"(?i)\.(jpe?g|png)$", urlsplit(where).path):
             yield advise(_SETTINGS, "F26", f"{name}: the address of the artwork does not end in .jpg or .png", "use one that does")
     elif PurePosixPath(where) not in content.assets:
         beside = "" if where.startswith("assets/") else ", and only what is in assets/ goes online"
-        yield _refuse(_SETTINGS, "F26", f"{name}: there is no artwork {where}{beside}", "put the picture there, or mend the name")
+        yield refuse(_SETTINGS, "F26", f"{name}: there is no artwork {where}{beside}", "put the picture there, or mend the name")
     else:
         yield from _judged(_SETTINGS, "F26", f"{name}: {where}", settings.root / where)
 
@@ -157,12 +154,12 @@ def _judged(at: Place, rule: str, name: str, file: Path) -> Iterator[Problem]:
     try:
         picture = media.picture(file)
     except media.MediaError as error:
-        yield _refuse(at, rule, f"{name} {error}", remedy)
+        yield refuse(at, rule, f"{name} {error}", remedy)
         return
     refused = media.artwork_problems(replace(picture, size=0), file.suffix)
     for words in media.artwork_problems(picture, file.suffix):
         if words in refused:
-            yield _refuse(at, rule, f"{name} {words}", remedy)
+            yield refuse(at, rule, f"{name} {words}", remedy)
         else:
             yield advise(at, "F27", f"{name} {words}", "save it with a little less quality")
 
@@ -194,14 +191,14 @@ def _together(show: Podcast, episodes: list[Episode], now: datetime) -> Iterator
     for same, pairs in ((_GUID, ((one.guid, one) for one in episodes)), (_RECORDING, _elsewhere(episodes))):
         for one, other in _repeated(pairs):
             message = f"has {same.what} of {other.at.file.as_posix()}"
-            yield _softened(_refuse(one.at, same.rule, message, same.remedy), one, now)
+            yield _softened(refuse(one.at, same.rule, message, same.remedy), one, now)
     for one, other in _repeated(((one.season, one.number), one) for one in episodes if one.type == "full" and one.number):
         message = f"is number {one.number}, like {other.at.file.as_posix()}"
         yield advise(one.at, "F71", message, "count on, or give one of them a season of its own")
     for one in episodes:
         if show.type == "serial" and one.type == "full" and not one.number:
             message = f"has no number, and {show.title!r} is told in order (serial)"
-            yield _softened(_refuse(one.at, "F71", message, "write number: and count from 1"), one, now)
+            yield _softened(refuse(one.at, "F71", message, "write number: and count from 1"), one, now)
 
 
 def _elsewhere(episodes: Iterable[Episode]) -> Iterator[tuple[object, Episode]]:
@@ -226,11 +223,11 @@ def _softened(problem: Problem, one: Episode, now: datetime) -> Problem:
 def _episode(one: Episode, show: Podcast, settings: Settings) -> Iterator[Problem]:
     yield from _titled(one, show)
     if (size := len(one.summary.encode())) > _LONGEST:
-        yield _refuse(one.at, "F66", f"the summary has {size:,} bytes; directories take {_LONGEST:,}", "put the rest below, into the notes")
+        yield refuse(one.at, "F66", f"the summary has {size:,} bytes; directories take {_LONGEST:,}", "put the rest below, into the notes")
     elif not one.summary and not one.notes:
         yield advise(one.at, "F66", "says nothing about itself", "write summary: and what one hears")
     if one.audio.type not in _TYPES:
-        yield _refuse(one.at, "F62", f"the recording is {one.audio.type}, which Apple does not take", "save it as MP3 or M4A")
+        yield refuse(one.at, "F62", f"the recording is {one.audio.type}, which Apple does not take", "save it as MP3 or M4A")
     yield from _sound(one)
     if one.artwork and "://" not in one.artwork.path:
         yield from _judged(one.at, "F69", f"artwork: {one.artwork.path}", settings.root / one.artwork.path)

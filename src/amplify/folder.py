@@ -8,20 +8,19 @@ import mimetypes
 import os
 import re
 import shlex
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from amplify import __version__, records, text
 from amplify.cache import Cache, digest, digest_file, fingerprint
 from amplify.config import Settings
 from amplify.errors import Problem
 from amplify.frontmatter import LARGEST, Broken, split
-from amplify.model import Asset, Content, Contribution, Digest, Edition, Episode, Event, Member, Placement, Slug
+from amplify.model import Asset, Content, Contribution, Digest, Edition, Episode, Event, Member, Placement
 from amplify.records import SLUG, Reading
 
 Record = Member | Contribution | Edition | Episode | Event
@@ -33,6 +32,7 @@ _MAKERS: Mapping[str, tuple[type[Record], Callable[[Reading], Record | None]]] =
     "episodes": (Episode, records.episode),
     "events": (Event, records.event),
 }
+_READABLE = "see to it that you may read it, or move it away"
 _TYPES = {".vtt": "text/vtt", ".srt": "application/x-subrip", ".webp": "image/webp", ".avif": "image/avif", ".m4a": "audio/x-m4a"}
 
 
@@ -120,8 +120,10 @@ class _Reader:
             return None
         signature, record = self._known.get(path, ("", b""))
         if signature and self._current(entry, signature):
-            self._seen.add(path)
-            return cast(Record, _adapter(cls).validate_json(record))
+            with contextlib.suppress(ValidationError):
+                known = cast(Record, _adapter(cls).validate_json(record))
+                self._seen.add(path)
+                return known
         return self._parse(file, entry, show, make)
 
     def _usable(self, file: Path) -> bool:
@@ -182,7 +184,9 @@ class _Reader:
             with (self.root / file).open("rb") as opened:
                 return opened.read(LARGEST + 1)
         except OSError as error:
-            raise Broken(Problem(file=file.as_posix(), line=0, rule="C06", message=f"cannot be opened: {error.strerror}")) from error
+            raise Broken(
+                Problem(file=file.as_posix(), line=0, rule="C06", message=f"cannot be opened: {error.strerror}", remedy=_READABLE)
+            ) from error
 
     def _misnamed(self, file: Path) -> None:
         """Name the command that mends it, which never puts one file in the place of another."""
@@ -200,13 +204,15 @@ class _Reader:
             return
         for folder, folders, names in os.walk(self.root / "assets", onerror=self._unopened):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in (*folders, *sorted(names)):
-                path = Path(folder) / name
-                if not name.startswith(".") and (found := self._asset(path.relative_to(self.root), path.lstat().st_mode)):
+            where = Path(folder).relative_to(self.root)
+            linked = [name for name in folders if (self.root / where / name).is_symlink()]
+            for name in (*linked, *sorted(names)):
+                if not name.startswith(".") and (found := self._asset(where / name)):
                     yield found
 
-    def _asset(self, file: Path, mode: int) -> tuple[PurePosixPath, Asset] | None:
-        if stat.S_ISDIR(mode) or not (stat.S_ISREG(mode) or self._usable(file)):
+    def _asset(self, file: Path) -> tuple[PurePosixPath, Asset] | None:
+        path = self.root / file
+        if (path.is_symlink() or not path.is_file()) and not self._usable(file):
             return None
         if text.plain(str(file)) != str(file) or re.search(r"[\t\r\n]", str(file)):
             self._refuse(file, "C07", "its name would be its address, and holds what no address can", "give it another name")
@@ -214,18 +220,18 @@ class _Reader:
         try:
             return self._copied(file)
         except OSError as error:
-            self._refuse(file, "C06", f"cannot be read: {error.strerror}", "see to it that you may read it, or move it away")
+            self._refuse(file, "C06", f"cannot be read: {error.strerror}", _READABLE)
             return None
 
     def _copied(self, file: Path) -> tuple[PurePosixPath, Asset]:
         path, where = self.root / file, PurePosixPath(file.as_posix())
-        status = path.stat()
-        stamp, (signature, record) = _stamp(status), self._known.get(str(where), ("", b""))
+        stat = path.stat()
+        stamp, (signature, record) = _stamp(stat), self._known.get(str(where), ("", b""))
         self._seen.add(str(where))
         if signature != stamp:
             record = digest_file(path).encode()
             self._new.append((str(where), stamp, record))
-        return where, Asset(path=where, digest=Digest(record.decode()), size=status.st_size, type=media_type(path.name), source=path)
+        return where, Asset(path=where, digest=Digest(record.decode()), size=stat.st_size, type=media_type(path.name), source=path)
 
     def remember(self) -> None:
         """Keep what was read, forget what is gone."""
@@ -245,8 +251,8 @@ def _shown(file: Path) -> str:
     return text.one_line(os.fsencode(file.as_posix()).decode("utf-8", "replace"))
 
 
-def _stamp(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_size}"
+def _stamp(stat: os.stat_result) -> str:
+    return f"{stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size}"
 
 
 def _line(root: Path, path: Path) -> str:

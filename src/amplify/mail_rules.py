@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import getaddresses
 from html.parser import HTMLParser
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from amplify import text
 from amplify.errors import Problem
 from amplify.model import Message, Place
-from amplify.word_rules import advise
+from amplify.word_rules import advise, refuse
 
 _CLIPPED, _LARGE = 102 * 1024, 90 * 1024
 _STYLE = 16 * 1024
@@ -56,10 +56,6 @@ def mail(message: Message, date: datetime | None = None) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(found), key=lambda one: (one.severity, one.rule)))
 
 
-def _refuse(at: Place, rule: str, message: str, remedy: str = "") -> Problem:
-    return replace(advise(at, rule, message, remedy), severity="error")
-
-
 # -- headers -------------------------------------------------------------------------------------------------------
 
 
@@ -70,9 +66,9 @@ def _headers(at: Place, message: Message, date: datetime) -> Iterator[Problem]:
     yield from _sender(at, headers)
     yield from _leaving(at, headers, message.fields)
     if not message.subject.strip():
-        yield _refuse(at, "N22", "the mail has no subject", "write subject: or title:")
+        yield refuse(at, "N22", "the mail has no subject", "write subject: or title:")
     if message.date.tzinfo is None:
-        yield _refuse(at, "N23", "the date of the mail has no time zone")
+        yield refuse(at, "N23", "the date of the mail has no time zone")
     elif date.tzinfo is not None and message.date > date + _SPARE:
         yield advise(
             at, "N23", f"the mail is dated {message.date:%Y-%m-%d %H:%M}, which is still to come", "set the clock of this computer"
@@ -90,20 +86,20 @@ def _sender(at: Place, headers: dict[str, str]) -> Iterator[Problem]:
     for name in ("from", "reply-to"):
         found = getaddresses([headers.get(name, "")])
         if name in headers and (len(found) != 1 or not _ADDRESS.fullmatch(found[0][1])):
-            yield _refuse(at, "N20", f"{name.title()} is {headers[name]!r}, which is no single address", "mend it in amplify.toml")
+            yield refuse(at, "N20", f"{name.title()} is {headers[name]!r}, which is no single address", "mend it in amplify.toml")
     if "from" not in headers:
-        yield _refuse(at, "N20", "the mail names no sender", "write from under [newsletter]")
+        yield refuse(at, "N20", "the mail names no sender", "write from under [newsletter]")
     if more := {"to", "cc", "bcc"} & headers.keys():
-        yield _refuse(at, "N21", f"the mail itself has {', '.join(sorted(more))}; each recipient gets a mail of their own")
+        yield refuse(at, "N21", f"the mail itself has {', '.join(sorted(more))}; each recipient gets a mail of their own")
 
 
 def _injected(at: Place, message: Message) -> Iterator[Problem]:
     """N29, N30."""
     for name, value in (*message.headers, ("Subject", message.subject)):
         if not re.fullmatch(r"[!-9;-~]+", name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            yield _refuse(at, "N30", f"the header {name!r} has a line break or a control character in it", "take it out of the words")
+            yield refuse(at, "N30", f"the header {name!r} has a line break or a control character in it", "take it out of the words")
         elif max((len(part.encode()) for part in value.split()), default=0) + len(name) + 2 > _LONGEST_LINE:
-            yield _refuse(at, "N29", f"the header {name} has a line of more than {_LONGEST_LINE} octets", "make it shorter")
+            yield refuse(at, "N29", f"the header {name} has a line of more than {_LONGEST_LINE} octets", "make it shorter")
 
 
 def _leaving(at: Place, headers: dict[str, str], fields: tuple[str, ...]) -> Iterator[Problem]:
@@ -111,12 +107,12 @@ def _leaving(at: Place, headers: dict[str, str], fields: tuple[str, ...]) -> Ite
     written = headers.get("list-unsubscribe", "")
     ways = re.findall(r"<([^<>\s]+)>", written)
     if not ways or any(way not in fields and not way.startswith(("https://", "mailto:")) for way in ways):
-        yield _refuse(at, "N25", "List-Unsubscribe gives no way to leave that mailboxes understand", "it needs <https://…> or <mailto:…>")
+        yield refuse(at, "N25", "List-Unsubscribe gives no way to leave that mailboxes understand", "it needs <https://…> or <mailto:…>")
     if (post := headers.get("list-unsubscribe-post")) is not None:
         if post.strip() != "List-Unsubscribe=One-Click":
-            yield _refuse(at, "N25", f"List-Unsubscribe-Post is {post!r}", "it says List-Unsubscribe=One-Click and nothing else")
+            yield refuse(at, "N25", f"List-Unsubscribe-Post is {post!r}", "it says List-Unsubscribe=One-Click and nothing else")
         if not any(way in fields or way.startswith("https://") for way in ways):
-            yield _refuse(at, "N27", "leaving with one click is promised, and nothing at an https address answers it", "write [serve] url")
+            yield refuse(at, "N27", "leaving with one click is promised, and nothing at an https address answers it", "write [serve] url")
 
 
 # -- the two parts -------------------------------------------------------------------------------------------------
@@ -125,9 +121,9 @@ def _leaving(at: Place, headers: dict[str, str], fields: tuple[str, ...]) -> Ite
 def _parts(at: Place, message: Message) -> Iterator[Problem]:
     """N35, N36."""
     if not message.text.strip():
-        yield _refuse(at, "N35", "the mail has no plain text", "mend templates/mail.txt.j2")
+        yield refuse(at, "N35", "the mail has no plain text", "mend templates/mail.txt.j2")
     if not (message.html or "").strip():
-        yield _refuse(at, "N35", "the mail has no HTML", "mend templates/mail.html.j2")
+        yield refuse(at, "N35", "the mail has no HTML", "mend templates/mail.html.j2")
     if found := re.search(r"</(?:p|a|b|i|em|strong|div|span|td|li|h\d)>|<br ?/?>|&(?:nbsp|amp|lt|gt|quot|#\d+);", message.text):
         yield advise(at, "N36", f"the plain text has {found[0]} in it, which is shown as it stands", "write Markdown in place of HTML")
 
@@ -137,7 +133,7 @@ def _weight(at: Place, html: str, page: _Page) -> Iterator[Problem]:
     size = len(html.encode())
     if size >= _CLIPPED:
         message = f"the mail has {size / 1024:.0f} KB of HTML; Gmail cuts at 102, and the way to leave goes with it"
-        yield _refuse(at, "N40", message, "let some items stand on the website only")
+        yield refuse(at, "N40", message, "let some items stand on the website only")
     elif size > _LARGE:
         yield advise(at, "N40", f"the mail has {size / 1024:.0f} KB of HTML; Gmail cuts at 102", "a shorter letter is read to its end, too")
     if (style := len(page.style.encode())) > _STYLE:
@@ -151,13 +147,13 @@ def _weight(at: Place, html: str, page: _Page) -> Iterator[Problem]:
 def _active(at: Place, page: _Page) -> Iterator[Problem]:
     """N46, N47, N50."""
     for tag in sorted(page.tags.keys() & {"audio", "video"}):
-        yield _refuse(at, "N46", f"<{tag}> does not play in mail programs", "show a picture and a link to the page")
+        yield refuse(at, "N46", f"<{tag}> does not play in mail programs", "show a picture and a link to the page")
     for tag in sorted(page.tags.keys() & _ACTIVE):
-        yield _refuse(at, "N50", f"<{tag}> is not for mails: mail programs remove it, and filters suspect it", "take it out")
+        yield refuse(at, "N50", f"<{tag}> is not for mails: mail programs remove it, and filters suspect it", "take it out")
     for tag in sorted(page.tags.keys() & _STRIPPED):
         yield advise(at, "N47", f"<{tag}> is removed by Gmail and Outlook", "use headings")
     for name in sorted(name for name in page.attributes if name.startswith("on")):
-        yield _refuse(at, "N50", f"an attribute {name} would run a program", "take it out")
+        yield refuse(at, "N50", f"an attribute {name} would run a program", "take it out")
 
 
 # -- links and pictures --------------------------------------------------------------------------------------------
@@ -173,14 +169,14 @@ def _links(at: Place, message: Message, page: _Page) -> Iterator[Problem]:
             )
         elif href not in message.fields and not re.match(r"(?i)https?://[^/\s]+|(?:mailto|tel):\S", href):
             wrong = f"the link {shown!r} leads to {text.fit(href, 60)!r}, which is nowhere in a mail"
-            yield _refuse(at, "N50", wrong, "write the whole address, with https://")
+            yield refuse(at, "N50", wrong, "write the whole address, with https://")
         if not words:
             yield advise(at, "N66", f"the link to {shown} has no words", "write some, or alt on its picture")
     targets = [href for href, _ in page.links]
     if message.fields and not any(token in href for token in message.fields for href in targets):
-        yield _refuse(at, "N25", "the HTML has no link to leave the list", "templates/mail.html.j2 needs one to {{ unsubscribe }}")
+        yield refuse(at, "N25", "the HTML has no link to leave the list", "templates/mail.html.j2 needs one to {{ unsubscribe }}")
     if message.fields and not any(token in message.text for token in message.fields):
-        yield _refuse(at, "N25", "the plain text does not say how to leave the list", "templates/mail.txt.j2 needs {{ unsubscribe }}")
+        yield refuse(at, "N25", "the plain text does not say how to leave the list", "templates/mail.txt.j2 needs {{ unsubscribe }}")
     if message.link not in targets:
         yield advise(at, "N51", "no link leads to the same letter on the web", "templates/mail.html.j2 needs one to {{ link }}")
     yield from _agree(at, message, page)
@@ -216,7 +212,7 @@ def _pictures(at: Place, page: _Page) -> Iterator[Problem]:
         src = picture.get("src", "")
         name = text.fit(src, 60)
         if not re.match(r"(?i)https?://", src):
-            yield _refuse(at, "N50", f"the picture {name!r} has no address that a mail program can fetch", "put it into assets/")
+            yield refuse(at, "N50", f"the picture {name!r} has no address that a mail program can fetch", "put it into assets/")
         elif re.search(r"(?i)\.(?:svg|webp|avif|tiff?)(?:[?#].*)?$", src):
             yield advise(at, "N41", f"the picture {name} is of a kind that some mail programs do not show", "save it as JPEG, PNG or GIF")
         if "alt" not in picture:

@@ -190,8 +190,9 @@ class Views:
     # -- the site ------------------------------------------------------------------------------------------------------
 
     def shows(self) -> tuple[Show, ...]:
-        """The podcasts."""
-        return tuple(self.show(show) for show in self.settings.podcast)
+        """The podcasts that have episodes."""
+        heard = {one.show for one in self.selection.episodes}
+        return tuple(self.show(show) for show in self.settings.podcast if show.slug in heard)
 
     def show(self, show: Podcast) -> Show:
         """A podcast on the pages."""
@@ -207,7 +208,8 @@ class Views:
         subject = quote(f"Subscribe to {newsletter.title}") if newsletter else ""
         join = self.settings.serve.url or (f"mailto:{contact}?subject={subject}" if contact and newsletter else "")
         return SiteView(
-            name=community.name, url=self.base, language=community.language, direction=direction(community.language), purpose=community.purpose,
+            name=community.name, url=self.base, language=community.language, direction=direction(community.language),
+            purpose=community.purpose,
             contact=community.contact, hashtags=community.hashtags, newsletter=newsletter.title if newsletter else "",
             postal_address=newsletter.postal_address if newsletter else "", shows=self.shows(), has_editions=bool(self.selection.editions),
             has_episodes=bool(self.selection.episodes), has_events=bool(self.selection.events), has_people=bool(self.listed),
@@ -287,7 +289,8 @@ def _episodes(views: Views) -> Iterator[Page]:
         links = [Link(title=card.episode.title, path=card.path) for card in cards]
         shown = views.show(show)
         for number, card in enumerate(cards):
-            shown_one = EpisodeView(card=card, show_title=show.title, feed=shown.feed, older=links[number + 1] if number + 1 < len(links) else None,
+            shown_one = EpisodeView(card=card, show_title=show.title, feed=shown.feed,
+            older=links[number + 1] if number + 1 < len(links) else None,
                                newer=links[number - 1] if number else None, editions=tuple(placed.get(card.path, ())))  # fmt: skip
             yield Page(template="episode.html.j2", path=card.path, title=card.episode.title, values={"view": shown_one},
                        description=card.episode.summary, image=urljoin(views.base, card.artwork) if card.artwork else "")  # fmt: skip
@@ -365,7 +368,8 @@ def _home(views: Views) -> Page:
         Link(title=block.contribution.title, path=f"{latest.path}#{block.anchor}") for block in latest.blocks if isinstance(block, Item)
     ) if latest else ()  # fmt: skip
     home = HomeView(
-        latest=cards[0] if cards else None, inside=inside, episode=views.episode(views.selection.episodes[0]) if views.selection.episodes else None,
+        latest=cards[0] if cards else None, inside=inside,
+        episode=views.episode(views.selection.episodes[0]) if views.selection.episodes else None,
         upcoming=tuple(views.event(one) for one in views.selection.upcoming[:3]), recent=tuple(cards[1:]),
         people=tuple(views.person(member.slug, member.role) for member in views.listed[:12]),
     )  # fmt: skip

@@ -74,23 +74,38 @@ def opened(root: Path, clock: Clock = now) -> Iterator[Community]:
         yield Community(settings=settings, cache=cache, store=store, clock=clock)
 
 
+def restore(root: Path, file: Path) -> Path | None:
+    """Put a saved record in the place of this one; where this one is kept, if there was one."""
+    settings = configuration.load(root)
+    with _held(root / STATE):
+        return state.restore(root / settings.state.database, file, root / STATE / "snapshots", now())
+
+
 @contextmanager
-def alone(community: Community) -> Iterator[None]:
-    """Hold the community, so that nobody else publishes; what a dead holder was sending becomes in doubt. Raises Busy."""
+def _held(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(community.state / "lock", timeout=0)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise Busy(
-            "Another  amplify publish  is at work in this folder. Nothing was done here.\n  Wait until it is finished, then look:  amplify status"
+            "Another  amplify publish  is at work in this folder. Nothing was done here.\n"
+            "  Wait until it is finished, then look:  amplify status"
         ) from None
     try:
-        community.store.recover(community.clock())
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def alone(community: Community) -> Iterator[None]:
+    """Hold the community, so that nobody else publishes; what a dead holder was sending becomes in doubt. Raises Busy."""
+    with _held(community.state):
+        community.store.recover(community.clock())
+        yield
 
 
 # -- as far as the plan --------------------------------------------------------------------------------------------
@@ -158,14 +173,15 @@ def prepare(community: Community, options: Options) -> Prepared:
         raise AmplifyError(f"--at is for rehearsals, and {', '.join(far)} would really send. Nothing was sent.\n  To look:  add --dry-run")
     if unknown := set(options.channels) - {one.table.name for one in made}:
         raise AmplifyError(
-            f"There is no channel called {', '.join(sorted(unknown))}. Nothing was sent.\n  Possible:  {', '.join(one.table.name for one in made)}"
+            f"There is no channel called {', '.join(sorted(unknown))}. Nothing was sent.\n"
+            f"  Possible:  {', '.join(one.table.name for one in made)}"
         )
     listings = {one.table.name: one.works.listing() for one in made if isinstance(one.works, Mirror)}
     plan = planning.plan(
         now,
         [planning.mirror(name, built.site, listing) for name, listing in listings.items()],
         built.selection,
-        [_outlet(community, one) for one in made if isinstance(one.works, Announcer)],
+        [outlet(community, one) for one in made if isinstance(one.works, Announcer)],
         community.store.announcements(),
         community.store.audience,
         community.settings,
@@ -191,7 +207,7 @@ def idle(prepared: Prepared) -> bool:
     return planning.nothing_to_do(prepared.plan)
 
 
-def _outlet(community: Community, one: Instance) -> Outlet:
+def outlet(community: Community, one: Instance) -> Outlet:
     assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
     limits = pace(community, one)
     traits = one.works.traits
@@ -360,6 +376,11 @@ def _visible(community: Community, steps: Iterable[AnnounceStep], report: Report
     missing = online.wait_until_there(real, settings, world, times.parse_duration(settings.publish.wait_for_site))
     report.failures += [f"not announced, since {why}" for why in missing.values()]
     return [step for step in wanted if step.rehearsal or step.publication.key not in missing]
+
+
+def put_mark(community: Community) -> None:
+    """Put the mark of this record online."""
+    online.put_mark(community.store, online.serving(channels(community)), community.state / "cache")
 
 
 def _opened(community: Community, step: AnnounceStep, one: Instance) -> Announcement:

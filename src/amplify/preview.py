@@ -316,11 +316,7 @@ def _lines(
 def _outlet(community: Community, one: Instance) -> tuple[Outlet, Traits]:
     assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
     traits = one.works.traits
-    outlet = Outlet(
-        table=one.table, outside=not one.local, rehearsal=one.rehearsal, subscribers=traits.audience == "subscribers",
-        per_day=traits.per_day, today=pipeline.pace(community, one).left,
-    )  # fmt: skip
-    return outlet, traits
+    return pipeline.outlet(community, one), traits
 
 
 def _rows(community: Community, built: Built, waiting: Iterable[Held], lines: Mapping[str, tuple[Line, ...]]) -> Iterator[Row]:

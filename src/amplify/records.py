@@ -418,8 +418,9 @@ def episode(reading: Reading) -> Episode | None:
     _check_chapters(reading, chapters, audio.duration)
     show = f"{reading.show}/" if reading.show else ""
     return Episode(
-        show=reading.show, id=identity, slug=reading.slug, was=reading.slugs("was", front.was), guid=front.guid or f"episode/{show}{identity}",
-        title=text.one_line(front.title), date=moment, language=front.language or reading.language, draft=front.draft,
+        show=reading.show, id=identity, slug=reading.slug, was=reading.slugs("was", front.was),
+        guid=front.guid or f"episode/{show}{identity}", title=text.one_line(front.title), date=moment,
+        language=front.language or reading.language, draft=front.draft,
         number=_positive(reading, "number", front.number), season=_positive(reading, "season", front.season), type=front.type,
         summary=text.one_line(front.summary), notes=reading.page.body.strip(), audio=audio, explicit=front.explicit,
         people=_people(reading, front.people), chapters=chapters, soundbites=_soundbites(reading, front.soundbites, audio.duration),
@@ -539,8 +540,8 @@ def event(reading: Reading) -> Event | None:
     if start is None:
         return None
     return Event(
-        id=reading.identity(front.id), slug=reading.slug, was=reading.slugs("was", front.was), title=text.one_line(front.title), start=start,
-        duration=end - start if end else duration, zone=zone.key, rrule=front.rrule or None,
+        id=reading.identity(front.id), slug=reading.slug, was=reading.slugs("was", front.was), title=text.one_line(front.title),
+        start=start, duration=end - start if end else duration, zone=zone.key, rrule=front.rrule or None,
         exdates=reading.try_("exdates", lambda: tuple(times.parse_day(day) for day in front.exdates), ()),
         where=text.one_line(front.place), url=reading.address("url", front.url), kind=text.one_line(front.kind),
         hosts=reading.slugs("hosts", front.hosts), theme=text.one_line(front.theme),

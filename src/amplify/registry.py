@@ -13,7 +13,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
@@ -21,16 +21,17 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import pluggy
 
 import amplify.plugins
-from amplify.api import Announcer, Channel, Hooks, Mirror, Secret, Services, SourceKind
+from amplify.api import Announcer, Channel, Hooks, Mirror, Secret, Services, SourceKind, Traits
 from amplify.config import FILE, Plugged, Settings
-from amplify.errors import FolderError, Problem
+from amplify.errors import AmplifyError, FolderError, Problem
 from amplify.validate import TomlLines, nearest, validate
 
+K = TypeVar("K", Channel, SourceKind)
 From = Literal["built in", "community", "installed"]
 
 
@@ -144,11 +145,29 @@ def _loaded(name: str, origin: From, load_module: Callable[[], ModuleType]) -> P
             manager = pluggy.PluginManager("amplify")
             manager.add_hookspecs(Hooks)
             manager.register(module, name)
-            channels = tuple(kind for kinds in manager.hook.amplify_channels() for kind in kinds)
-            sources = tuple(kind for kinds in manager.hook.amplify_sources() for kind in kinds)
+            manager.check_pending()
+            channels = _offered(manager.hook.amplify_channels(), Channel)
+            sources = _offered(manager.hook.amplify_sources(), SourceKind)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken plugin is one line, whatever it does
-        return Plugin(name=name, origin=origin, error=f"{type(error).__name__}: {error}".splitlines()[0])
+        return Plugin(name=name, origin=origin, error=_words(error))
     return Plugin(name=name, origin=origin, manual=(module.__doc__ or "").strip(), channels=channels, sources=sources)
+
+
+def _offered(found: Iterable[Iterable[object]], expected: type[K]) -> tuple[K, ...]:
+    """What the implementations of a hook gave, if it is that. Raises TypeError and whatever the types of options raise."""
+    offered: list[K] = []
+    for kind in (kind for kinds in found for kind in kinds):
+        if not isinstance(kind, expected):
+            raise TypeError(f"it offers {type(kind).__name__} where {expected.__name__} is expected")
+        if not is_dataclass(kind.options):
+            raise TypeError(f"the options of {kind.name} are no dataclass")
+        get_type_hints(kind.options)
+        offered.append(kind)
+    return tuple(offered)
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _kinds(plugins: Iterable[Plugin], what: str) -> dict[str, Any]:
@@ -194,17 +213,29 @@ def channels(settings: Settings, registry: Registry, state: Path, clock: Callabl
 
 
 def instance(table: Plugged, kind: Channel, root: Path, state: Path, clock: Callable[[], datetime]) -> Instance:
-    """One channel that no settings name. Raises ValueError for options that it does not take."""
+    """One channel that no settings name. Raises AmplifyError for options that it does not take, or that break it."""
     options, problems = validate(kind.options, dict(table.options), TomlLines("", FILE))
     if options is None:
-        raise ValueError("; ".join(one.message for one in problems))
-    return _made(table, kind, options, root, state, clock)
+        raise AmplifyError("; ".join(one.message for one in problems))
+    try:
+        return _made(table, kind, options, root, state, clock)
+    except ValueError as error:
+        raise AmplifyError(f"{error}. Nothing was written.") from error
 
 
 def _made(table: Plugged, kind: Channel, options: Any, root: Path, state: Path, clock: Callable[[], datetime]) -> Instance:
     log = logging.getLogger(f"amplify.channel.{table.name}")
     services = Services(name=table.name, folder=root, cache=state / "cache" / "channels" / table.name, clock=clock, log=log)
-    return Instance(table=table, works=kind.make(options, services))
+    try:
+        with redirect_stdout(sys.stderr):
+            works: object = kind.make(options, services)
+    except (AmplifyError, ValueError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"the plugin {kind.name} is broken: {_words(error)}; mend it, or ask who wrote it") from error
+    if not isinstance(works, Mirror) and not (isinstance(works, Announcer) and isinstance(works.traits, Traits)):
+        raise ValueError(f"the plugin {kind.name} is broken: it made {type(works).__name__}, which can neither keep a site nor send")  # noqa: TRY004 - words for people, as above
+    return Instance(table=table, works=works)
 
 
 def table(found: Registry) -> Iterator[str]:
@@ -240,9 +271,9 @@ def _with_secrets(cls: type, options: Mapping[str, Any], root: Path) -> tuple[di
     hints = get_type_hints(cls)
     names = {item.name for item in fields(cls) if Secret in (hints[item.name], *get_args(hints[item.name]))}
     values, wrong = dict(options), []
-    for name in names & options.keys():
+    for name in sorted(name for name in names & options.keys() if isinstance(options[name], str)):
         try:
-            values[name] = Secret(_secret(str(options[name]), root))
+            values[name] = Secret(_secret(options[name], root))
         except LookupError as error:
             wrong.append((name, f"{name}: {error.args[0]}", "write env:NAME or file:PATH and put the secret there"))
     return values, wrong
@@ -257,6 +288,6 @@ def _secret(reference: str, root: Path) -> str:
     if scheme == "file" and colon:
         try:
             return (root / rest).read_text("utf-8").strip()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise LookupError(f"the file {rest} cannot be read") from error
     return reference

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gettext
 import re
+import traceback
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -82,16 +83,26 @@ class Renderer:
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The text of `template`. Raises FolderError naming the community's template where one is broken."""
-        from jinja2 import TemplateError
-
         try:
             return text.plain(self._environment.get_template(template).render(values))
-        except TemplateError as error:
-            line = getattr(error, "lineno", None) or 0
-            name = getattr(error, "name", None) or template
-            message = f"this template is broken: {error.message or error}"
-            remedy = f"mend it, or remove it to use the built-in {template}"
-            raise FolderError([Problem(file=f"templates/{name}", line=line, rule="C20", message=message, remedy=remedy)]) from error
+        except Exception as error:
+            if broken := self._broken(error, template):
+                raise FolderError([broken]) from error
+            raise
+
+    def _broken(self, error: Exception, template: str) -> Problem | None:
+        """The problem in a template of the community's own, at its line; None where the mistake is ours."""
+        own = self.settings.root / "templates"
+        frames = [(Path(frame.filename), frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
+        inside = [(path, line) for path, line in frames if path.is_relative_to(own)]
+        name, line = getattr(error, "name", None) or template, getattr(error, "lineno", None) or 0
+        if inside:
+            name, line = inside[-1][0].relative_to(own).as_posix(), inside[-1][1]
+        elif not (own / str(name)).is_file():
+            return None
+        message = f"this template is broken: {type(error).__name__}: {error}"
+        remedy = f"mend it, or remove it to use the built-in {template}"
+        return Problem(file=f"templates/{name}", line=line, rule="C20", message=message, remedy=remedy)
 
     # -- Markdown. `root` leads to the site: "../" on a page, the public address in mails and feeds --------------------
 

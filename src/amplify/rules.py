@@ -25,7 +25,7 @@ from amplify.config import Plugged, Settings
 from amplify.errors import Problem
 from amplify.mail_rules import mail
 from amplify.model import Content, Contribution, Edition, Event, Heading, Media, Place, Placement, Prose, Slug
-from amplify.word_rules import ProofReader, advise, alt_wrong, matters, out, runs_together, visible
+from amplify.word_rules import ProofReader, advise, alt_wrong, matters, out, refuse, runs_together, visible
 
 __all__ = ["advice", "mail"]
 
@@ -75,10 +75,10 @@ def _sender(settings: Settings) -> Iterator[Problem]:
     found = getaddresses([newsletter.sender])
     if len(found) != 1 or not _ADDRESS.fullmatch(found[0][1]) or re.match(r'[^"<]*[,;:@\[\]\\][^"<]*<', newsletter.sender):
         message = f"from is {newsletter.sender!r}, which mail servers do not take for one sender"
-        yield _error(_SETTINGS, "N20", message, "write it like The Circuit <news@example.org>, the name without , ; : @")
+        yield refuse(_SETTINGS, "N20", message, "write it like The Circuit <news@example.org>, the name without , ; : @")
     if newsletter.reply_to and not _ADDRESS.fullmatch(parseaddr(newsletter.reply_to)[1]):
         message = f"reply_to is {newsletter.reply_to!r}, which is no mail address"
-        yield _error(_SETTINGS, "N20", message, "write the address of a mailbox that somebody reads, or take the line out")
+        yield refuse(_SETTINGS, "N20", message, "write the address of a mailbox that somebody reads, or take the line out")
     if not newsletter.postal_address.strip():
         message = "[newsletter] has no postal_address; the law of many countries asks for one in each mail"
         yield advise(_SETTINGS, "N74", message, 'write postal_address = "…", where letters reach you')
@@ -116,10 +116,6 @@ def _secrets(what: str, table: Plugged) -> Iterator[Problem]:
             message = f"{what} {table.name!r}: {key} holds a secret that everybody with this file can read"
             remedy = "write env:NAME, file:PATH or keyring:SERVICE/NAME and keep the secret there"
             yield advise(replace(_SETTINGS, line=table.line), "C17", message, remedy)
-
-
-def _error(at: Place, rule: str, message: str, remedy: str) -> Problem:
-    return replace(advise(at, rule, message, remedy), severity="error")
 
 
 # -- editions and events -------------------------------------------------------------------------------------------

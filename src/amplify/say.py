@@ -15,9 +15,11 @@ from amplify import times
 from amplify.config import Settings
 from amplify.deliver import LIMIT_REACHED
 from amplify.errors import Problem
+from amplify.mailing import Decision, Sent
 from amplify.model import Announcement, AnnounceStep, Asset, Held, MirrorStep, Plan, State
 from amplify.pipeline import Built, Prepared, Report
 from amplify.plan import irrevocable, nothing_to_do
+from amplify.store import Row
 
 _WIDTH = 96
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -27,9 +29,15 @@ _PLACES = {
     "feed.json": "newsletter feeds", "events.ics": "calendar",
 }  # fmt: skip
 _STATES = {
-    State.DELIVERED: "accepted", State.PLANNED: "waiting", State.SENDING: "being sent", State.DEFERRED: "put off", State.DOUBT: "not sure it arrived",
-    State.WAITING: "for a person to post", State.REFUSED: "refused", State.SKIPPED: "left out",
-}  # fmt: skip
+    State.DELIVERED: "accepted",
+    State.PLANNED: "waiting",
+    State.SENDING: "being sent",
+    State.DEFERRED: "put off",
+    State.DOUBT: "not sure it arrived",
+    State.WAITING: "for a person to post",
+    State.REFUSED: "refused",
+    State.SKIPPED: "left out",
+}
 
 
 def people(number: int) -> str:
@@ -150,8 +158,11 @@ def _stays(shown: Plan, settings: Settings) -> Iterator[str]:
         listed = ", ".join(titles[:4]) + (f" and {len(titles) - 4} more" if len(titles) > 4 else "")
         yield f"STAYS  {listed} ({why})"
     if archive:
-        it = "it" if archive == 1 else "they"
-        yield f"ARCHIVE  {count(archive, 'older thing')}: online, and not announced, since {it} came out more than {settings.publish.announce_within} ago"
+        they = "it came" if archive == 1 else "they came"
+        yield (
+            f"ARCHIVE  {count(archive, 'older thing')}: online, and not announced,"
+            f" since {they} out more than {settings.publish.announce_within} ago"
+        )
 
 
 def _why(held: Held, reasons: Mapping[str, str], settings: Settings) -> str:
@@ -233,7 +244,8 @@ def plan_json(shown: Plan) -> dict[str, Any]:
     return {
         "now": times.iso(shown.now),
         "website": [
-            {"channel": step.channel, "new": [str(asset.path) for asset in step.new], "changed": [str(asset.path) for asset in step.changed],
+            {"channel": step.channel, "new": [str(asset.path) for asset in step.new],
+            "changed": [str(asset.path) for asset in step.changed],
              "remove": [str(path) for path in step.remove]}
             for step in shown.mirrors
         ],
@@ -249,6 +261,37 @@ def plan_json(shown: Plan) -> dict[str, Any]:
         ],
         "nothing_to_do": nothing_to_do(shown),
     }  # fmt: skip
+
+
+def details(rows: Iterable[Row], settings: Settings, *, everyone: bool) -> Iterator[str]:
+    """A line for each delivery that needs a look, or for each at all."""
+    for row in rows:
+        if everyone or row.state not in (State.DELIVERED, State.SKIPPED):
+            local = row.at.astimezone(settings.community.zone)
+            what = row.reason or row.receipt
+            yield f"  {row.delivery:>6}  {row.address or 'the public':<36} {_STATES[row.state]:<22} {local:%d %b %H:%M}  {what}".rstrip()
+
+
+def sent(done: Iterable[Sent]) -> Iterator[str]:
+    """What became of mails sent by hand."""
+    for one in done:
+        where = " (a file in .amplify/outbox/)" if one.rehearsal else ""
+        yield f"{one.address}: NOT SENT  {one.error}" if one.error else f'Sent "{one.title}" to {one.address}{where}, and to nobody else.'
+
+
+def decided(done: Iterable[Decision], became: State) -> Iterator[str]:
+    """What was settled."""
+    words = {
+        State.DELIVERED: "counts as delivered",
+        State.PLANNED: "goes again with the next  amplify publish",
+        State.SKIPPED: "is left out",
+    }
+    decisions = list(done)
+    for one in decisions:
+        person = one.row.address or "the public"
+        yield f"{one.title}, {person}: " + (words[became] if one.done else f"stays as it is: {_STATES[one.row.state]}")
+    if not decisions:
+        yield "Nothing waits for a decision."
 
 
 # -- problems ------------------------------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ class _Builder:
         base = self.views.base
         root = base if page.path == "404.html" else "../" * page.path.count("/")
         values = {
-            "fingerprint": self._shown.get(page.path, ""), "site": site, "root": root, "path": page.path, "canonical": urljoin(base, page.path), "title": page.title,
+            "fingerprint": self._shown.get(page.path, ""), "site": site, "root": root, "path": page.path,
+            "canonical": urljoin(base, page.path), "title": page.title,
             "description": page.description, "image": page.image, **page.values,
         }  # fmt: skip
         return self.renderer.render(page.template, values).encode()
@@ -235,7 +236,8 @@ class _Builder:
         one = view.edition
         url = urljoin(self.views.base, view.path)
         return Entry(
-            id=f"edition/{one.id}", url=url, title=one.title, summary=one.summary or one.preheader, html=html, published=one.date, updated=one.date,
+            id=f"edition/{one.id}", url=url, title=one.title, summary=one.summary or one.preheader, html=html,
+            published=one.date, updated=one.date,
             authors=tuple(person.name for person in view.people), language=one.language,
             image=urljoin(self.views.base, view.image) if view.image else "",
         )  # fmt: skip

@@ -93,11 +93,15 @@ def risks(settings: Settings, database: Path) -> Iterator[str]:
         if _SYNCHRONISED.match(folder.name):
             yield (
                 f"The record lies in {folder.name}, which copies files while they are written and can bring back old ones.\n"
-                '  Move the community out of it, or write under [state] in amplify.toml:  database = "/a/folder/of/this/computer/amplify.db"'
+                "  Move the community out of it, or keep the record elsewhere, under [state] in amplify.toml:\n"
+                '    database = "/a/folder/of/this/computer/amplify.db"'
             )
             break
     if _tracked(settings.root, database):
-        yield "The record is in git, and so are your readers' addresses.\n  Take it out:  git rm -r --cached .amplify ; echo .amplify/ >> .gitignore"
+        yield (
+            "The record is in git, and so are your readers' addresses.\n"
+            "  Take it out:  git rm -r --cached .amplify ; echo .amplify/ >> .gitignore"
+        )
 
 
 def _tracked(root: Path, database: Path) -> bool:

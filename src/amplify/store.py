@@ -288,7 +288,8 @@ class Store:
         return tuple(
             Announcement(
                 id=row[0], publication=Key(row[1]), channel=row[2], title=row[3], digest=Digest(row[4]), rehearsal=bool(row[5]),
-                opened=datetime.fromisoformat(row[6]), closed=datetime.fromisoformat(row[7]) if row[7] else None, counts=counts.get(row[0], {}),
+                opened=datetime.fromisoformat(row[6]), closed=datetime.fromisoformat(row[7]) if row[7] else None,
+                counts=counts.get(row[0], {}),
             )
             for row in rows
         )  # fmt: skip
@@ -333,7 +334,8 @@ class Store:
             if not claimed:
                 db.execute(
                     "UPDATE announcement SET closed_at = ? WHERE id = ? AND closed_at IS NULL"
-                    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE open = 1 AND announcement = announcement.id)", (iso(now), announcement.id),
+                    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE open = 1 AND announcement = announcement.id)", (iso(now),
+                    announcement.id),
                 )  # fmt: skip
         return claimed
 

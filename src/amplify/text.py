@@ -12,7 +12,6 @@ from functools import cache, lru_cache
 from html import escape, unescape
 from typing import Any
 
-
 EXTENSIONS = ("tables", "fenced_code", "sane_lists", "def_list", "abbr")
 """The documented Markdown extensions; addresses written out become links as well."""
 
@@ -87,6 +86,7 @@ def html(markdown: str, policy: str, base: str) -> str:
         rough = f"<p>{escape(plain(markdown))}</p>"
     clean: str = _cleaner(policy, base).clean(rough)
     clean = re.sub(r"<(/?)h[1-6]>", r"<\1h3>" if policy == OWN else r"<\1h4>", clean)
+    clean = re.sub(r"<a(?![^>]* href=)[^>]*>(.*?)</a>", r"\1", clean, flags=re.DOTALL)
     return re.sub(r"<img(?![^>]* alt=)", '<img alt=""', clean)
 
 

@@ -13,12 +13,16 @@ _LONGEST = 100 * 365 * 86400
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?")
 
 
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:59]}…")
+
+
 def zone(name: str) -> ZoneInfo:
     """The zone of that IANA name. Raises ValueError with words for people."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is no time zone; write one like Europe/London") from error
+        raise ValueError(f"{_shown(name)} is no time zone; write one like Europe/London") from error
 
 
 def parse_moment(text: str, home: ZoneInfo) -> datetime:
@@ -26,9 +30,9 @@ def parse_moment(text: str, home: ZoneInfo) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise ValueError(f"{text!r} is no date; write it like 2026-11-18 20:00") from error
+        raise ValueError(f"{_shown(text)} is no date; write it like 2026-11-18 20:00") from error
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(f"{text!r} is too far away")
+        raise ValueError(f"{_shown(text)} is too far away")
     return (moment if moment.tzinfo else moment.replace(tzinfo=home)).astimezone(UTC)
 
 
@@ -37,9 +41,9 @@ def parse_day(text: str) -> date:
     try:
         day = date.fromisoformat(text.strip())
     except ValueError as error:
-        raise ValueError(f"{text!r} is no day; write it like 2026-11-18") from error
+        raise ValueError(f"{_shown(text)} is no day; write it like 2026-11-18") from error
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        raise ValueError(f"{text!r} is too far away")
+        raise ValueError(f"{_shown(text)} is too far away")
     return day
 
 
@@ -47,10 +51,10 @@ def parse_duration(text: str) -> timedelta:
     """`90 minutes`, `1 hour 30 minutes`, `7 days`."""
     found = _DURATION.findall(text.lower())
     if not found or _DURATION.sub("", text.lower()).replace("and", "").strip(" ,"):
-        raise ValueError(f"{text!r} is no length of time; write it like 90 minutes or 7 days")
+        raise ValueError(f"{_shown(text)} is no length of time; write it like 90 minutes or 7 days")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in found)
     if seconds > _LONGEST:
-        raise ValueError(f"{text!r} is too long")
+        raise ValueError(f"{_shown(text)} is too long")
     return timedelta(seconds=seconds)
 
 
@@ -58,12 +62,12 @@ def parse_clock(text: str) -> float:
     """Seconds from `83`, `83.5`, `1:23` or `0:01:23.500`."""
     parts = text.strip().split(":")
     if len(parts) > 3 or not all(re.fullmatch(r"\d+(\.\d+)?" if part is parts[-1] else r"\d+", part) for part in parts):
-        raise ValueError(f"{text!r} is no time; write it like 1:23")
+        raise ValueError(f"{_shown(text)} is no time; write it like 1:23")
     seconds = 0.0
     for part in parts:
         seconds = seconds * 60 + float(part)
     if seconds > _LONGEST:
-        raise ValueError(f"{text!r} is too long")
+        raise ValueError(f"{_shown(text)} is too long")
     return seconds
 
 
@@ -72,7 +76,7 @@ def parse_days(text: str) -> tuple[date, date]:
     first, slash, last = text.partition("/")
     begin, end = parse_day(first), parse_day(last if slash else first)
     if end < begin:
-        raise ValueError(f"{text!r} ends before it begins")
+        raise ValueError(f"{_shown(text)} ends before it begins")
     return begin, end
 
 

@@ -29,6 +29,7 @@ _EXPECTED = {
     "list_type": "a list in square brackets",
     "dict_type": "a table",
     "mapping_type": "a table",
+    "is_instance_of": "text in quotation marks",
     "dataclass_type": "a table",
     "dataclass_exact_type": "a table",
 }
@@ -65,7 +66,7 @@ def _toml_lines(text: str) -> dict[Path, int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]", line):
             name: Path = tuple(part.strip("\"' ") for part in header[2].split("."))
-            parent = name[:-1] + (counts[name[:-1]],) if name[:-1] in counts else name[:-1]
+            parent = (*name[:-1], counts[name[:-1]]) if name[:-1] in counts else name[:-1]
             table = parent + name[-1:]
             if header[1] == "[[":
                 counts[name] = counts.get(name, -1) + 1
@@ -111,7 +112,7 @@ def _problem(cls: type, detail: Any, lines: Lines, at: Path) -> Problem:
     if kind.startswith("missing"):
         return lines.problem(where, "C04", f"{name} is missing", f"write {path[-1]} = …")
     if kind == "literal_error":
-        return lines.problem(where, "C05", f"{name} is {detail['input']!r}", f"write {detail['ctx']['expected']}")
+        return lines.problem(where, "C05", f"{name} is {_shown(detail['input'])}", f"write {detail['ctx']['expected']}")
     if kind == "value_error":
         return lines.problem(where, "C05", f"{name}: {detail['ctx']['error']}")
     expected = _EXPECTED.get(kind, detail["msg"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from html.parser import HTMLParser
@@ -57,6 +57,11 @@ def advise(at: Place, rule: str, message: str, remedy: str = "") -> Problem:
     return Problem(file=at.file.as_posix(), line=at.line, rule=rule, message=message, remedy=remedy, severity="warning")
 
 
+def refuse(at: Place, rule: str, message: str, remedy: str = "") -> Problem:
+    """An error at `at`: it stops a publish."""
+    return replace(advise(at, rule, message, remedy), severity="error")
+
+
 def out(one: Edition | Episode, now: datetime) -> bool:
     """Whether `one` is public."""
     return not one.draft and one.date <= now
@@ -84,7 +89,7 @@ class ProofReader:
     def of(cls, content: Content, settings: Settings) -> ProofReader:
         """The reader for a folder."""
         community = settings.community
-        shy = {text.one_line(one.name): one for one in content.members.values() if _is_shy(one)}
+        shy = {text.one_line(one.name): one for one in content.members.values() if one.name.strip() and _is_shy(one)}
         tags = {tag.lstrip("#").casefold(): tag.lstrip("#") for tag in community.hashtags}
         return cls(base=community.url.rstrip("/") + "/", hashtags=tags, members=shy)
 
@@ -136,7 +141,8 @@ class ProofReader:
 
     def _hashtags(self, at: Place, what: str, words: str) -> Iterator[Problem]:
         for tag in dict.fromkeys(_HASHTAG.findall(words)):
-            better = self.hashtags.get(tag.casefold(), tag)
+            known = self.hashtags.get(tag.casefold(), tag)
+            better = tag if known.islower() else known
             if better != tag or runs_together(tag):
                 remedy = f"write #{better}" if better != tag else "begin each word with a capital letter"
                 yield advise(at, "N66", f"{what}: #{tag} is read out as one long word", remedy)

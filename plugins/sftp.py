@@ -1,0 +1,328 @@
+"""Keep a folder on a web server equal to the site, over SFTP, as most hosts offer it.
+
+    [[channel]]
+    name = "website"
+    plugin = "sftp"
+    host = "web.example.org"
+    username = "joyfe"
+    password = "env:SFTP_PASSWORD"       # or key = "~/.ssh/id_ed25519"
+    path = "public_html"
+    fingerprint = "SHA256:…"             # of the server, as your provider publishes it
+
+Files that Amplify did not write stay as they are; what it wrote and no longer needs goes. Each file appears whole or not at
+all. With neither `password` nor `key`, the keys of this computer and its `ssh-agent` are tried, as `ssh` does; with both,
+`password` opens the key. A server that this computer does not know is refused, and its fingerprint named: compare it with
+the one that your provider publishes. Needs `pip install 'amplify-publisher[sftp]'`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import posixpath
+import re
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from amplify.api import AmplifyError, Asset, Channel, Digest, MissingExtra, Paused, Secret, Services, Transient, hookimpl
+
+if TYPE_CHECKING:
+    from asyncssh import SFTPClient, SSHClient, SSHClientConnection, SSHKey
+
+T = TypeVar("T")
+LIST = ".amplify-files"
+"""In the folder there: `digest path` for each file that Amplify wrote; `- path`, added first, for one that it was about to touch."""
+_NEW = f"{LIST}.new"
+
+
+@dataclass(frozen=True)
+class Options:
+    """`path`: the folder there, from where one is after logging in, or absolute. `key`: a private key's file.
+
+    `fingerprint`: the only key that the server may show (several with spaces between); `known_hosts`: a file instead of
+    your own. `timeout` in seconds, for connecting and for a server that falls silent.
+    """
+
+    host: str
+    path: str
+    port: int = 22
+    username: str = ""
+    password: Secret | None = None
+    key: str = ""
+    known_hosts: str = ""
+    fingerprint: str = ""
+    timeout: float = 60
+
+
+class Sftp:
+    """A mirror of the site in a folder of another machine (SFTP, over SSH)."""
+
+    local = False
+
+    def __init__(self, options: Options, services: Services) -> None:
+        if not re.fullmatch(r"[\w.:-]+", options.host) or "//" in options.host:
+            raise ValueError(f"host = {options.host!r} is no name of a server; write it alone, like web.example.org")
+        if not options.path:
+            raise ValueError('path is empty; name the folder that the web server shows, or write path = "." for all of it')
+        if not all(one.startswith("SHA256:") for one in options.fingerprint.split()):
+            raise ValueError('fingerprint begins with "SHA256:"')
+        self._options, self._folder = options, services.folder
+
+    def listing(self) -> Mapping[PurePosixPath, Digest]:
+        """What Amplify wrote there, as its list there says."""
+        with self._place() as place:
+            return {PurePosixPath(path): Digest(digest) for path, digest in place.do(place.known(), LIST).items()}
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        """A file's bytes, or None."""
+        with self._place() as place:
+            return place.do(place.read(_inside(path)), str(path))
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One connection; changes are noted there before they are made, and the list is put in order at the end."""
+        with self._place() as place:
+            session = Session(place)
+            try:
+                yield session
+            except BaseException:
+                with contextlib.suppress(AmplifyError):
+                    session.close()
+                raise
+            session.close()
+
+    @contextmanager
+    def _place(self) -> Iterator[Place]:
+        try:
+            import asyncssh  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra("sftp", "sftp") from error
+        place = Place(self._options, self._folder)
+        try:
+            place.open()
+            yield place
+        finally:
+            place.close()
+
+
+class Place:
+    """The folder there, over one connection; the library's event loop runs on a thread of its own."""
+
+    def __init__(self, options: Options, folder: Path) -> None:
+        self._options, self._folder = options, folder
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"sftp {options.host}", daemon=True)
+        self._thread.start()
+        self._shown = ""
+        self._line: SSHClientConnection | None = None
+        self._sftp: SFTPClient
+        self._root = ""
+        self._folders: set[str] = set()
+
+    def do(self, work: Coroutine[Any, Any, T], about: str = "") -> T:
+        """Wait for some work; what goes wrong there is a Transient that names the server and `about`."""
+        import asyncssh
+
+        try:
+            return self._wait(work)
+        except asyncssh.Error as error:
+            raise Transient(f"{self._options.host}{about and f', {about}'}: {error}") from error
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def open(self) -> None:
+        """Connect and log in. What fails here is about the settings (Paused) or the server (Transient)."""
+        import asyncssh
+
+        host = self._options.host
+        try:
+            self._wait(self._connect())
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise Paused(self._stranger()) from error
+        except asyncssh.PermissionDenied as error:
+            raise Paused(f"{host} does not accept the user name with this password or key: {error}") from error
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise Paused(f"{host}: the key {self._options.key} cannot be opened: {error}") from error
+        except (asyncssh.Error, OSError) as error:
+            if isinstance(error, OSError) and error.filename:
+                raise Paused(f"{host}: the file {error.filename} cannot be read: {error.strerror}") from error
+            raise Transient(f"{host}:{self._options.port} cannot be reached: {error or type(error).__name__}") from error
+
+    def _stranger(self) -> str:
+        if self._options.fingerprint:
+            return (
+                f"{self._options.host} shows another key than the fingerprint in the settings: {self._shown}\n"
+                "  Ask your provider whether the server has a new key. Nothing was sent."
+            )
+        return (
+            f"this computer does not know the server {self._options.host}, which shows the key {self._shown}\n"
+            "  If your provider names the same, write it into the channel. Nothing was sent.\n"
+            f'    fingerprint = "{self._shown}"'
+        )
+
+    async def _connect(self) -> None:
+        import asyncssh
+
+        options = self._options
+        known = Path(options.known_hosts or "~/.ssh/known_hosts").expanduser()
+        credentials: dict[str, Any] = {}
+        if options.key:
+            credentials["client_keys"] = [str(self._folder / Path(options.key).expanduser())]
+            credentials["passphrase"] = options.password and options.password.reveal()
+        elif options.password:
+            credentials |= {"client_keys": None, "agent_path": None, "password": options.password.reveal()}
+        self._line = await asyncssh.connect(
+            options.host, options.port, username=options.username or (), client_factory=self._client(),
+            known_hosts=([], [],
+            []) if options.fingerprint else str(self._folder / known) if options.known_hosts or known.is_file() else b"",
+            connect_timeout=options.timeout, login_timeout=options.timeout, keepalive_interval=options.timeout / 3, **credentials,
+        )  # fmt: skip
+        self._sftp = await self._line.start_sftp_client()
+        self._root = posixpath.join(str(await self._sftp.realpath(".")), options.path)
+
+    def _client(self) -> type[SSHClient]:
+        import asyncssh
+
+        class Client(asyncssh.SSHClient):
+            """Asked about keys that are in no file of known hosts."""
+
+            def validate_host_public_key(_, host: str, addr: str, port: int, key: SSHKey) -> bool:  # noqa: ARG002, N805
+                self._shown = key.get_fingerprint()
+                return self._shown in self._options.fingerprint.split()
+
+        return Client
+
+    def close(self) -> None:
+        """Hang up, and end the thread."""
+        with contextlib.suppress(Exception):
+            if self._line is not None:
+                self._line.close()
+                self._wait(self._line.wait_closed())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def known(self) -> dict[str, str]:
+        """What the list there says: digests by paths; "" where a change was begun. Lines that lead elsewhere are not ours."""
+        found: dict[str, str] = {}
+        for line in (await self.read(LIST) or b"").decode("utf-8", "replace").split("\n"):
+            written = re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line)
+            if written and _is_inside(written[2]):
+                found[written[2]] = written[1].strip("-")
+        return found
+
+    async def read(self, path: str) -> bytes | None:
+        """A file's bytes; None: surely not there."""
+        import asyncssh
+
+        try:
+            async with self._sftp.open(self._at(path), "rb") as file:
+                return await file.read()
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            return None
+
+    async def note(self, path: str) -> None:
+        """Add a line to the list: a change of `path` begins."""
+        async with self._sftp.open(self._at(LIST), "ab") as file:
+            await file.write(f"- {path}\n".encode())
+
+    async def write(self, path: str, source: Path | bytes) -> None:
+        """A whole file: beside its place, then renamed."""
+        await self._make(posixpath.dirname(self._at(path)))
+        if isinstance(source, Path):
+            await self._sftp.put(str(source), self._at(_NEW))
+        else:
+            async with self._sftp.open(self._at(_NEW), "wb") as file:
+                await file.write(source)
+        await self._rename(self._at(_NEW), self._at(path))
+
+    async def _rename(self, old: str, new: str) -> None:
+        import asyncssh
+
+        try:
+            await self._sftp.posix_rename(old, new)
+        except asyncssh.SFTPOpUnsupported:
+            with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+                await self._sftp.remove(new)
+            await self._sftp.rename(old, new)
+
+    async def _make(self, folder: str) -> None:
+        if folder not in self._folders and not await self._sftp.isdir(folder):
+            await self._sftp.makedirs(folder, exist_ok=True)
+        self._folders.add(folder)
+
+    async def remove(self, path: str) -> None:
+        """The file is gone, and the folders that it leaves empty."""
+        import asyncssh
+
+        with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            await self._sftp.remove(self._at(path))
+        with contextlib.suppress(asyncssh.SFTPError):
+            for folder in PurePosixPath(path).parents[:-1]:
+                await self._sftp.rmdir(self._at(str(folder)))
+                self._folders.discard(self._at(str(folder)))
+
+    def _at(self, path: str) -> str:
+        return posixpath.join(self._root, path)
+
+
+class Session:
+    """The folder there while it is being changed."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._known = place.do(place.known(), LIST)
+        self._save()
+
+    def put(self, asset: Asset) -> None:
+        """Note it, send it beside its place, rename it."""
+        path = self._begin(asset.path)
+        self._place.do(self._place.write(path, asset.source), path)
+        self._known[path] = asset.digest
+
+    def remove(self, path: PurePosixPath) -> None:
+        """Remove a file, and the folders that it leaves empty."""
+        name = self._begin(path)
+        self._place.do(self._place.remove(name), name)
+        del self._known[name]
+
+    def close(self) -> None:
+        """The list says what is there now."""
+        self._save()
+
+    def _begin(self, path: PurePosixPath) -> str:
+        name = _inside(path)
+        self._place.do(self._place.note(name), LIST)
+        self._known[name] = ""
+        return name
+
+    def _save(self) -> None:
+        lines = (f"{digest or '-'} {path}\n" for path, digest in sorted(self._known.items()))
+        self._place.do(self._place.write(LIST, "".join(lines).encode()), LIST)
+
+
+def _inside(path: PurePosixPath) -> str:
+    if not _is_inside(str(path)):
+        raise AmplifyError(f"{str(path)!r} would lead out of the folder of the website; it was left alone")
+    return str(path)
+
+
+def _is_inside(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return not pure.is_absolute() and ".." not in pure.parts and pure.name not in ("", LIST, _NEW) and all(ord(one) >= 32 for one in path)
+
+
+@hookimpl
+def amplify_channels() -> list[Channel]:
+    """The kind `sftp`."""
+    return [Channel("sftp", Options, Sftp)]
