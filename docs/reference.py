@@ -27,8 +27,8 @@ DOCS = ROOT / "docs"
 SCHEMA = DOCS / "schema" / "amplify.schema.json"
 _BLOCK = re.compile(r"(?P<begin><!-- begin: (?P<what>[^>]+?) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 _RECORDS = (
-    model.Edition, model.Contribution, model.Episode, model.Audio, model.Chapter, model.Transcript, model.Cue, model.Event, model.Occurrence,
-    model.Member, model.Media,
+    model.Edition, model.Contribution, model.Episode, model.Audio, model.Chapter, model.Transcript, model.Cue, model.Event,
+    model.Occurrence, model.Member, model.Media,
 )  # fmt: skip
 
 
@@ -39,10 +39,10 @@ def pages() -> tuple[Path, ...]:
 
 def wanted() -> dict[Path, str]:
     """What each file would hold if it were current."""
-    texts = {
-        page: _BLOCK.sub(lambda found: f"{found['begin']}{block(found['what'])}\n{found['end']}", page.read_text("utf-8"))
-        for page in pages()
-    }
+    def anew(found: re.Match[str]) -> str:
+        return f"{found['begin']}{block(found['what'])}\n{found['end']}"
+
+    texts = {page: _BLOCK.sub(anew, page.read_text("utf-8")) for page in pages()}
     return texts | {SCHEMA: json.dumps(config.json_schema(), indent=1, sort_keys=True) + "\n"}
 
 
@@ -53,13 +53,8 @@ def outdated() -> list[Path]:
 
 def block(what: str) -> str:
     """The generated text called `what`."""
-    kind, _, rest = what.partition(" ")
-    if kind == "help":
-        return fenced("text", f"$ amplify {rest} --help".replace("  ", " "), help_of(rest.split()))
-    if kind == "plugin":
-        return manual(rest)
-    makers = {"pipeline": picture, "views": views, "records": records, "api": names, "traits": traits, "levels": levels}
-    return makers[kind]()
+    makers = {"help": help_of, "commands": commands_page, "built-in plugins": plugins_page, "pipeline": picture, "views": views, "records": records, "api": names, "traits": traits, "levels": levels}
+    return makers[what]()
 
 
 def fenced(language: str, *lines: str) -> str:
@@ -78,14 +73,19 @@ def commands(group: click.Group = cli, above: str = "") -> Iterator[tuple[str, c
             yield from commands(command, f"{above}{name} ")
 
 
-def help_of(names: list[str]) -> str:
+def help_of(*names: str) -> str:
     """What `amplify NAMES --help` prints on a screen of 80 columns."""
     command: click.Command = cli
     context = click.Context(cli, info_name="amplify", terminal_width=80, color=False, **cli.context_settings)
-    for name in names:
-        command = dict(commands())[" ".join(names[: names.index(name) + 1])]
+    for end, name in enumerate(names, start=1):
+        command = dict(commands())[" ".join(names[:end])]
         context = click.Context(command, info_name=name, parent=context)
-    return command.get_help(context)
+    return fenced("text", " ".join(["$ amplify", *names, "--help"]), command.get_help(context))
+
+
+def commands_page() -> str:
+    """A section for each command."""
+    return "\n\n".join(f"## {name}\n\n{help_of(*name.split())}" for name, _ in commands())
 
 
 # -- dataclasses ---------------------------------------------------------------------------------------------------
@@ -130,13 +130,18 @@ def _written(name: str, hint: Any) -> str:
     return next((alias for alias in aliases if alias), name)
 
 
-def manual(name: str) -> str:
-    """The manual page of a built-in plugin: its docstring, and its options."""
-    found = registry.load(ROOT / "src", wanted=())
-    plugin = next(one for one in found.plugins if one.name == name)
-    rows = [f"| `{key}` | {kind} | {default} |" for kind_ in plugin.channels for key, (kind, default) in keys_of(kind_.options).items()]
-    said = [text for kind_ in plugin.channels for text in ("", inspect.cleandoc(kind_.options.__doc__ or ""))]
-    return "\n".join([plugin.manual, "", "| option | is | if left out |", "| --- | --- | --- |", *rows, *said])
+def plugins_page() -> str:
+    """The manual page of each built-in plugin: its docstring, and the options of its kinds."""
+    found = registry.load(DOCS, wanted=())
+    return "\n\n".join(f"## {one.name}\n\n{one.manual}\n\n{_options(one)}" for one in found.plugins if one.origin == "built in")
+
+
+def _options(plugin: registry.Plugin) -> str:
+    tables = []
+    for kind in plugin.channels:
+        rows = [f"| `{key}` | {what} | {default} |" for key, (what, default) in keys_of(kind.options).items()]
+        tables += ["| option | is | if left out |", "| --- | --- | --- |", *rows, "", inspect.cleandoc(kind.options.__doc__ or ""), ""]
+    return "\n".join(tables).rstrip("\n")
 
 
 # -- templates and plugins -----------------------------------------------------------------------------------------

@@ -5,14 +5,14 @@
     plugin = "sftp"
     host = "web.example.org"
     username = "joyfe"
-    password = "env:SFTP_PASSWORD"       # or key = "~/.ssh/id_ed25519"
+    password = "env:SFTP_PASSWORD"
     path = "public_html"
-    fingerprint = "SHA256:…"             # of the server, as your provider publishes it
+    fingerprint = "SHA256:…"
 
 Files that Amplify did not write stay as they are; what it wrote and no longer needs goes. Each file appears whole or not at
-all. With neither `password` nor `key`, the keys of this computer and its `ssh-agent` are tried, as `ssh` does; with both,
-`password` opens the key. A server that this computer does not know is refused, and its fingerprint named: compare it with
-the one that your provider publishes. Needs `pip install 'amplify-publisher[sftp]'`.
+all. `key = "~/.ssh/id_ed25519"` logs in with a key, which `password` opens if it is locked; with neither, the keys of this
+computer and its agent are tried, as `ssh` does. A server that this computer does not know is refused and its fingerprint
+named: compare it with the one that your provider publishes. Needs `pip install 'amplify-publisher[sftp]'`.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from amplify.api import AmplifyError, Asset, Channel, Digest, MissingExtra, Paused, Secret, Services, Transient, hookimpl
 
 if TYPE_CHECKING:
-    from asyncssh import SFTPClient, SSHClient, SSHClientConnection, SSHKey
+    from asyncssh import SFTPClient, SFTPClientFile, SSHClient, SSHClientConnection, SSHKey
 
 T = TypeVar("T")
 LIST = ".amplify-files"
-"""In the folder there: `digest path` for each file that Amplify wrote; `- path`, added first, for one that it was about to touch."""
+"""In the folder there: `digest path` for what Amplify wrote; before a file is touched, `- path` is added, and the last line counts."""
 _NEW = f"{LIST}.new"
 
 
 @dataclass(frozen=True)
 class Options:
-    """`path`: the folder there, from where one is after logging in, or absolute. `key`: a private key's file.
+    """`path`: the folder there, from where one is after logging in, or absolute. `key`: a file with a private key.
 
-    `fingerprint`: the only key that the server may show (several with spaces between); `known_hosts`: a file instead of
-    your own. `timeout` in seconds, for connecting and for a server that falls silent.
+    `fingerprint`: the only key that the server may show (or several, with spaces between); without it the server stands in
+    `known_hosts`, by default your own. `timeout` in seconds: for connecting, and for a server that falls silent.
     """
 
     host: str
@@ -53,39 +54,39 @@ class Options:
     username: str = ""
     password: Secret | None = None
     key: str = ""
-    known_hosts: str = ""
     fingerprint: str = ""
+    known_hosts: str = ""
     timeout: float = 60
 
 
 class Sftp:
-    """A mirror of the site in a folder of another machine (SFTP, over SSH)."""
+    """A mirror of the site in a folder of another machine."""
 
     local = False
 
     def __init__(self, options: Options, services: Services) -> None:
-        if not re.fullmatch(r"[\w.:-]+", options.host) or "//" in options.host:
+        if not re.fullmatch(r"[\w.:-]+", options.host):
             raise ValueError(f"host = {options.host!r} is no name of a server; write it alone, like web.example.org")
         if not options.path:
-            raise ValueError('path is empty; name the folder that the web server shows, or write path = "." for all of it')
+            raise ValueError('path is empty; name the folder that the web server shows, or write path = "." for where one arrives')
         if not all(one.startswith("SHA256:") for one in options.fingerprint.split()):
-            raise ValueError('fingerprint begins with "SHA256:"')
+            raise ValueError("fingerprint begins with SHA256:")
         self._options, self._folder = options, services.folder
 
     def listing(self) -> Mapping[PurePosixPath, Digest]:
-        """What Amplify wrote there, as its list there says."""
-        with self._place() as place:
+        """What Amplify wrote there, as the list there says."""
+        with self._connected() as place:
             return {PurePosixPath(path): Digest(digest) for path, digest in place.do(place.known(), LIST).items()}
 
     def read(self, path: PurePosixPath) -> bytes | None:
         """A file's bytes, or None."""
-        with self._place() as place:
+        with self._connected() as place:
             return place.do(place.read(_inside(path)), str(path))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One connection; changes are noted there before they are made, and the list is put in order at the end."""
-        with self._place() as place:
+        """One connection. Changes are noted there before they are made, and the list is put in order at the end."""
+        with self._connected() as place:
             session = Session(place)
             try:
                 yield session
@@ -96,21 +97,21 @@ class Sftp:
             session.close()
 
     @contextmanager
-    def _place(self) -> Iterator[Place]:
+    def _connected(self) -> Iterator[Place]:
         try:
             import asyncssh  # noqa: F401
         except ImportError as error:
             raise MissingExtra("sftp", "sftp") from error
         place = Place(self._options, self._folder)
         try:
-            place.open()
+            place.connect()
             yield place
         finally:
             place.close()
 
 
 class Place:
-    """The folder there, over one connection; the library's event loop runs on a thread of its own."""
+    """The folder there, over one connection, whose event loop runs on a thread of its own."""
 
     def __init__(self, options: Options, folder: Path) -> None:
         self._options, self._folder = options, folder
@@ -119,18 +120,19 @@ class Place:
         self._thread.start()
         self._shown = ""
         self._line: SSHClientConnection | None = None
+        self._list: SFTPClientFile | None = None
         self._sftp: SFTPClient
         self._root = ""
         self._folders: set[str] = set()
 
-    def do(self, work: Coroutine[Any, Any, T], about: str = "") -> T:
-        """Wait for some work; what goes wrong there is a Transient that names the server and `about`."""
+    def do(self, work: Coroutine[Any, Any, T], about: str) -> T:
+        """Wait for some work. What the server objects to is a Transient that names it and what it is about."""
         import asyncssh
 
         try:
             return self._wait(work)
         except asyncssh.Error as error:
-            raise Transient(f"{self._options.host}{about and f', {about}'}: {error}") from error
+            raise Transient(f"{self._options.host}: {about}: {error}") from error
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -140,8 +142,8 @@ class Place:
             future.cancel()
             raise
 
-    def open(self) -> None:
-        """Connect and log in. What fails here is about the settings (Paused) or the server (Transient)."""
+    def connect(self) -> None:
+        """Connect and log in. Raises Paused for what the settings must mend, Transient for what may pass."""
         import asyncssh
 
         host = self._options.host
@@ -152,60 +154,64 @@ class Place:
         except asyncssh.PermissionDenied as error:
             raise Paused(f"{host} does not accept the user name with this password or key: {error}") from error
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise Paused(f"{host}: the key {self._options.key} cannot be opened: {error}") from error
+            raise Paused(f"{host}: the key {self._options.key} cannot be used: {error}") from error
         except (asyncssh.Error, OSError) as error:
             if isinstance(error, OSError) and error.filename:
                 raise Paused(f"{host}: the file {error.filename} cannot be read: {error.strerror}") from error
-            raise Transient(f"{host}:{self._options.port} cannot be reached: {error or type(error).__name__}") from error
+            raise Transient(f"{host}:{self._options.port} cannot be reached: {error or 'no answer'}") from error
 
     def _stranger(self) -> str:
+        host, shown = self._options.host, self._shown or "of a kind that is not known for it here"
         if self._options.fingerprint:
-            return (
-                f"{self._options.host} shows another key than the fingerprint in the settings: {self._shown}\n"
-                "  Ask your provider whether the server has a new key. Nothing was sent."
-            )
+            return f"{host} shows another key than your fingerprint: {shown}\n  Nothing was sent. Ask your provider if the key is new."
         return (
-            f"this computer does not know the server {self._options.host}, which shows the key {self._shown}\n"
-            "  If your provider names the same, write it into the channel. Nothing was sent.\n"
-            f'    fingerprint = "{self._shown}"'
+            f"this computer does not know the server {host}. It shows the key {shown}\n"
+            "  Nothing was sent. If your provider publishes the same fingerprint, write it into the channel:\n"
+            f'    fingerprint = "{shown}"'
         )
 
     async def _connect(self) -> None:
         import asyncssh
 
-        options = self._options
-        known = Path(options.known_hosts or "~/.ssh/known_hosts").expanduser()
-        credentials: dict[str, Any] = {}
+        options, wait = self._options, self._options.timeout
+        known = self._folder / Path(options.known_hosts or "~/.ssh/known_hosts").expanduser()
+        given: dict[str, Any] = {"username": options.username} if options.username else {}
         if options.key:
-            credentials["client_keys"] = [str(self._folder / Path(options.key).expanduser())]
-            credentials["passphrase"] = options.password and options.password.reveal()
+            given["client_keys"] = [str(self._folder / Path(options.key).expanduser())]
+            given["passphrase"] = options.password.reveal() if options.password else None
         elif options.password:
-            credentials |= {"client_keys": None, "agent_path": None, "password": options.password.reveal()}
+            given |= {"client_keys": None, "agent_path": None, "password": options.password.reveal()}
         self._line = await asyncssh.connect(
-            options.host, options.port, username=options.username or (), client_factory=self._client(),
-            known_hosts=([], [],
-            []) if options.fingerprint else str(self._folder / known) if options.known_hosts or known.is_file() else b"",
-            connect_timeout=options.timeout, login_timeout=options.timeout, keepalive_interval=options.timeout / 3, **credentials,
-        )  # fmt: skip
+            options.host,
+            options.port,
+            client_factory=self._client(),
+            known_hosts=[str(known)] if known.is_file() and not options.fingerprint else ([], [], []),
+            connect_timeout=wait,
+            login_timeout=wait,
+            keepalive_interval=wait / 3,
+            **given,
+        )
         self._sftp = await self._line.start_sftp_client()
         self._root = posixpath.join(str(await self._sftp.realpath(".")), options.path)
 
     def _client(self) -> type[SSHClient]:
         import asyncssh
 
-        class Client(asyncssh.SSHClient):
-            """Asked about keys that are in no file of known hosts."""
+        place = self
 
-            def validate_host_public_key(_, host: str, addr: str, port: int, key: SSHKey) -> bool:  # noqa: ARG002, N805
-                self._shown = key.get_fingerprint()
-                return self._shown in self._options.fingerprint.split()
+        class Client(asyncssh.SSHClient):
+            """Is asked about a key that stands in no file."""
+
+            def validate_host_public_key(self, host: str, addr: str, port: int, key: SSHKey) -> bool:  # noqa: ARG002
+                place._shown = key.get_fingerprint()
+                return place._shown in place._options.fingerprint.split()
 
         return Client
 
     def close(self) -> None:
         """Hang up, and end the thread."""
-        with contextlib.suppress(Exception):
-            if self._line is not None:
+        if self._line is not None:
+            with contextlib.suppress(Exception):
                 self._line.close()
                 self._wait(self._line.wait_closed())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -213,13 +219,24 @@ class Place:
         self._loop.close()
 
     async def known(self) -> dict[str, str]:
-        """What the list there says: digests by paths; "" where a change was begun. Lines that lead elsewhere are not ours."""
-        found: dict[str, str] = {}
-        for line in (await self.read(LIST) or b"").decode("utf-8", "replace").split("\n"):
-            written = re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line)
-            if written and _is_inside(written[2]):
-                found[written[2]] = written[1].strip("-")
-        return found
+        """What the list says: digests by path, "" where a change was begun. A line that leads elsewhere is nobody's."""
+        lines = (await self.read(LIST) or b"").decode("utf-8", "replace").split("\n")
+        written = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
+        return {line[2]: line[1].strip("-") for line in written if line and _is_inside(line[2])}
+
+    async def save(self, known: Mapping[str, str]) -> None:
+        """Write the list anew."""
+        if self._list is not None:
+            await self._list.close()
+            self._list = None
+        text = "".join(f"{digest or '-'} {path}\n" for path, digest in sorted(known.items()))
+        await self.write(LIST, BytesIO(text.encode()))
+
+    async def note(self, path: str) -> None:
+        """Add to the list that a change of `path` begins."""
+        if self._list is None:
+            self._list = await self._sftp.open(self._at(LIST), "ab")
+        await self._list.write(f"- {path}\n".encode())
 
     async def read(self, path: str) -> bytes | None:
         """A file's bytes; None: surely not there."""
@@ -227,23 +244,17 @@ class Place:
 
         try:
             async with self._sftp.open(self._at(path), "rb") as file:
-                return await file.read()
+                data: bytes = await file.read()
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
             return None
+        return data
 
-    async def note(self, path: str) -> None:
-        """Add a line to the list: a change of `path` begins."""
-        async with self._sftp.open(self._at(LIST), "ab") as file:
-            await file.write(f"- {path}\n".encode())
-
-    async def write(self, path: str, source: Path | bytes) -> None:
+    async def write(self, path: str, source: BinaryIO) -> None:
         """A whole file: beside its place, then renamed."""
         await self._make(posixpath.dirname(self._at(path)))
-        if isinstance(source, Path):
-            await self._sftp.put(str(source), self._at(_NEW))
-        else:
-            async with self._sftp.open(self._at(_NEW), "wb") as file:
-                await file.write(source)
+        async with self._sftp.open(self._at(_NEW), "wb") as file:
+            while piece := source.read(1 << 20):
+                await file.write(piece)
         await self._rename(self._at(_NEW), self._at(path))
 
     async def _rename(self, old: str, new: str) -> None:
@@ -262,7 +273,7 @@ class Place:
         self._folders.add(folder)
 
     async def remove(self, path: str) -> None:
-        """The file is gone, and the folders that it leaves empty."""
+        """Remove a file, and the folders that it leaves empty."""
         import asyncssh
 
         with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
@@ -282,12 +293,13 @@ class Session:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._known = place.do(place.known(), LIST)
-        self._save()
+        self.close()
 
     def put(self, asset: Asset) -> None:
         """Note it, send it beside its place, rename it."""
-        path = self._begin(asset.path)
-        self._place.do(self._place.write(path, asset.source), path)
+        with asset.source.open("rb") as source:
+            path = self._begin(asset.path)
+            self._place.do(self._place.write(path, source), path)
         self._known[path] = asset.digest
 
     def remove(self, path: PurePosixPath) -> None:
@@ -298,17 +310,13 @@ class Session:
 
     def close(self) -> None:
         """The list says what is there now."""
-        self._save()
+        self._place.do(self._place.save(self._known), LIST)
 
     def _begin(self, path: PurePosixPath) -> str:
         name = _inside(path)
         self._place.do(self._place.note(name), LIST)
         self._known[name] = ""
         return name
-
-    def _save(self) -> None:
-        lines = (f"{digest or '-'} {path}\n" for path, digest in sorted(self._known.items()))
-        self._place.do(self._place.write(LIST, "".join(lines).encode()), LIST)
 
 
 def _inside(path: PurePosixPath) -> str:
@@ -319,7 +327,7 @@ def _inside(path: PurePosixPath) -> str:
 
 def _is_inside(path: str) -> bool:
     pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and pure.name not in ("", LIST, _NEW) and all(ord(one) >= 32 for one in path)
+    return not pure.is_absolute() and ".." not in pure.parts and pure.name not in ("", LIST, _NEW) and all(one >= " " for one in path)
 
 
 @hookimpl

@@ -208,6 +208,7 @@ def idle(prepared: Prepared) -> bool:
 
 
 def outlet(community: Community, one: Instance) -> Outlet:
+    """A channel as far as planning needs to know it."""
     assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
     limits = pace(community, one)
     traits = one.works.traits

@@ -234,7 +234,7 @@ def _made(table: Plugged, kind: Channel, options: Any, root: Path, state: Path, 
     except (Exception, SystemExit) as error:
         raise ValueError(f"the plugin {kind.name} is broken: {_words(error)}; mend it, or ask who wrote it") from error
     if not isinstance(works, Mirror) and not (isinstance(works, Announcer) and isinstance(works.traits, Traits)):
-        raise ValueError(f"the plugin {kind.name} is broken: it made {type(works).__name__}, which can neither keep a site nor send")  # noqa: TRY004 - words for people, as above
+        raise ValueError(f"the plugin {kind.name} is broken: it made {type(works).__name__}, which can neither keep a site nor send")
     return Instance(table=table, works=works)
 
 

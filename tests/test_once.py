@@ -1,0 +1,305 @@
+"""Once: the promises about mail that really leaves, played through as people would, against a server that keeps count."""
+
+import functools
+import http.server
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit import EDITION, SETTINGS, Community
+from smtp_peer import DROP, Peer, listening
+
+from amplify import pipeline
+
+PEOPLE = tuple(f"p{number}@example.org" for number in range(6))
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with listening(Peer()) as listener:
+        yield listener
+
+
+def settings(peer: Peer, more: str = "connections = 1") -> str:
+    server = f'server = "smtp://127.0.0.1:{peer.port}"\nfinal_timeout = 5\n{more}'
+    return SETTINGS.replace('server = "outbox:"', server) + "\n[publish]\nverify_site = false\n"
+
+
+@pytest.fixture
+def joy(peer: Peer, tmp_path: Path) -> Community:
+    made = Community(tmp_path / "joy").write({"amplify.toml": settings(peer), "editions/joy.md": dated(EDITION)})
+    return made.subscribed(*PEOPLE)
+
+
+def dated(edition: str) -> str:
+    """An edition that came due a moment ago, by the clock on the wall: what really leaves knows no other."""
+    return edition.replace("2026-11-18 20:00", f"{pipeline.now():%Y-%m-%d 00:00}")
+
+
+def states(community: Community) -> dict[str, int]:
+    [one] = community.run("status", "--json").json["publications"]
+    return dict(one["counts"])
+
+
+class TestAYes:
+    def test_is_needed_for_what_cannot_be_taken_back(self, joy: Community, peer: Peer) -> None:
+        ran = joy.run("publish")
+
+        assert (ran.status, peer.taken, joy.site()) == (1, [], {})
+        assert "6 people would get mail, and that cannot be taken back. Nothing was sent and nothing went online." in ran.err
+
+    def test_sends_to_everyone_once(self, joy: Community, peer: Peer) -> None:
+        assert joy.run("publish", "--yes").status == 0
+        assert joy.run("publish", "--yes").status == 0
+
+        assert Counter(peer.recipients()) == Counter(PEOPLE)
+
+    def test_is_not_asked_for_the_website_alone(self, joy: Community, peer: Peer) -> None:
+        ran = joy.run("publish", "--site-only")
+
+        assert (ran.status, peer.taken) == (0, [])
+        assert "index.html" in joy.site()
+
+    def test_comes_after_a_plan_that_changes_nothing(self, joy: Community, peer: Peer) -> None:
+        ran = joy.run("publish", "--dry-run")
+
+        assert (ran.status, peer.taken, joy.site()) == (0, [], {})
+        assert "CANNOT BE TAKEN BACK" in ran.out
+
+    def test_is_not_given_for_another_time(self, joy: Community, peer: Peer) -> None:
+        ran = joy.run("publish", "--yes", "--at", "2026-11-18 20:30")
+
+        assert (ran.status, peer.taken) == (1, [])
+        assert "--at is for rehearsals" in ran.err
+
+
+class TestWhatTheServerSays:
+    def test_about_one_person_stays_with_that_person(self, joy: Community, peer: Peer) -> None:
+        peer.refuse["p2@example.org"] = "550 5.1.1 no such user"
+
+        ran = joy.run("publish", "--yes")
+
+        assert ran.status == 3
+        assert states(joy) == {"delivered": 5, "refused": 1}
+        assert "p2@example.org" in joy.run("status", "joy").out
+
+    def test_about_the_sender_pauses_and_the_rest_goes_later(self, joy: Community, peer: Peer) -> None:
+        peer.answers["mail"] = ["250 ok", "250 ok", "550 5.4.5 Daily user sending limit exceeded"]
+
+        first = joy.run("publish", "--yes")
+
+        assert first.status == 3
+        assert "PAUSED  newsletter: 550 5.4.5 Daily user sending limit exceeded" in first.out
+        assert "no address was struck off" in first.out
+        assert states(joy) == {"delivered": 2, "deferred": 1, "planned": 3}
+
+    def test_nothing_after_the_final_dot_leaves_a_doubt_that_a_person_settles(self, joy: Community, peer: Peer) -> None:
+        peer.answers["dot"] = [DROP]
+        assert joy.run("publish", "--yes").status == 3
+        assert states(joy) == {"delivered": 5, "in doubt": 1}
+
+        joy.run("publish", "--yes")
+        assert Counter(peer.recipients()) == Counter(PEOPLE)
+
+        assert joy.run("resolve", "p0@example.org", "--delivered").status == 0
+        assert states(joy) == {"delivered": 6}
+
+    def test_a_doubt_that_a_person_wants_sent_again_is_sent_with_the_same_id(self, joy: Community, peer: Peer) -> None:
+        peer.answers["dot"] = [DROP]
+        joy.run("publish", "--yes")
+
+        joy.run("resolve", "joy", "--resend")
+        joy.run("publish", "--yes")
+
+        again = [mail["Message-ID"] for mail in peer.messages() if mail["To"].addresses[0].addr_spec == "p0@example.org"]
+        assert len(again) == 2
+        assert len(set(again)) == 1
+
+    def test_those_that_were_refused_go_again_with_one_command(self, joy: Community, peer: Peer) -> None:
+        peer.refuse["p2@example.org"] = "550 5.2.1 mailbox disabled"
+        joy.run("publish", "--yes")
+        del peer.refuse["p2@example.org"]
+
+        joy.run("resolve", "joy", "--resend")
+        joy.run("publish", "--yes")
+
+        assert Counter(peer.recipients()) == Counter(PEOPLE)
+
+
+class TestTheAudience:
+    def test_is_fixed_at_the_yes(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+        joy.subscribed("late@example.org")
+
+        joy.run("publish", "--yes")
+
+        assert "late@example.org" not in peer.recipients()
+
+    def test_loses_who_leaves_before_their_turn(self, joy: Community, peer: Peer) -> None:
+        peer.answers["mail"] = ["250 ok", "550 5.4.5 limit"]
+        joy.run("publish", "--yes")
+        joy.run("subscribers", "remove", "p5@example.org")
+
+        joy.run("resolve", "joy", "--resend")
+        joy.write({"amplify.toml": settings(peer, "connections = 1")})
+        joy.run("publish", "--yes")
+
+        assert "p5@example.org" not in peer.recipients()
+
+    def test_gets_a_limit_a_day(self, joy: Community, peer: Peer) -> None:
+        joy.write({"amplify.toml": settings(peer, "per_day = 4")})
+
+        ran = joy.run("publish", "--yes")
+
+        assert ran.status == 0
+        assert "today's limit is reached" in ran.out
+        assert "4 today, 2 tomorrow" in ran.out
+        assert states(joy) == {"delivered": 4, "planned": 2}
+
+
+class TestTests:
+    def test_go_to_whom_is_named_and_count_for_nothing(self, joy: Community, peer: Peer) -> None:
+        assert joy.run("test", "joy", "--to", "me@example.org").status == 0
+
+        assert peer.recipients() == ["me@example.org"]
+        assert peer.messages()[0]["Subject"] == "[Test] Joy in November"
+        assert joy.run("status", "--json").json["publications"] == []
+
+    def test_have_harmless_links(self, joy: Community, peer: Peer) -> None:
+        joy.run("test", "--to", "me@example.org")
+
+        assert "unsubscribe%20" not in peer.messages()[0].as_string()
+
+    def test_count_against_the_days_limit(self, joy: Community, peer: Peer) -> None:
+        joy.write({"amplify.toml": settings(peer, "per_day = 4")})
+        joy.run("test", "--to", "me@example.org")
+
+        joy.run("publish", "--yes")
+
+        assert states(joy) == {"delivered": 3, "planned": 3}
+
+
+class TestOnceMore:
+    def test_goes_to_one_person_with_an_id_of_its_own(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+
+        assert joy.run("resend", "joy", "--to", "p1@example.org", "--yes").status == 0
+
+        assert Counter(peer.recipients())["p1@example.org"] == 2
+        assert len({mail["Message-ID"] for mail in peer.messages()}) == 7
+        assert states(joy) == {"delivered": 6}
+
+    def test_needs_a_yes(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+
+        assert joy.run("resend", "joy", "--to", "p1@example.org").status == 1
+        assert len(peer.taken) == 6
+
+    def test_is_not_for_strangers(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+
+        ran = joy.run("resend", "joy", "--to", "stranger@example.org", "--yes")
+
+        assert (ran.status, len(peer.taken)) == (1, 6)
+
+
+class TestAnotherComputer:
+    @pytest.fixture
+    def laptop(self, joy: Community, tmp_path: Path) -> Community:
+        """The folder and the website, without the record: a second laptop, or a job that starts from nothing."""
+        joy.run("publish", "--yes")
+        shutil.copytree(joy.root, tmp_path / "laptop", ignore=shutil.ignore_patterns(".amplify"))
+        return Community(tmp_path / "laptop").subscribed(*PEOPLE)
+
+    def test_stops_before_anything_leaves(self, laptop: Community, peer: Peer) -> None:
+        ran = laptop.run("publish", "--yes")
+
+        assert (ran.status, len(peer.taken)) == (1, 6)
+        assert "STOPPED before anything left: this computer does not know what has already been sent." in ran.err
+
+    def test_goes_on_with_the_saved_record(self, joy: Community, laptop: Community, peer: Peer, tmp_path: Path) -> None:
+        joy.run("state", "save", str(tmp_path / "joy.state"))
+        laptop.run("state", "restore", str(tmp_path / "joy.state"), "--yes")
+
+        assert laptop.run("publish", "--yes").status == 0
+        assert len(peer.taken) == 6
+
+    def test_can_count_what_is_online_as_sent(self, laptop: Community, peer: Peer) -> None:
+        assert laptop.run("state", "adopt", "--yes").status == 0
+
+        assert laptop.run("publish", "--yes").status == 0
+        assert len(peer.taken) == 6
+
+    def test_a_backup_of_yesterday_is_noticed(self, joy: Community, peer: Peer, tmp_path: Path) -> None:
+        joy.run("state", "save", str(tmp_path / "yesterday.state"))
+        joy.run("publish", "--yes")
+        joy.run("state", "restore", str(tmp_path / "yesterday.state"), "--yes")
+
+        ran = joy.run("publish", "--yes")
+
+        assert (ran.status, len(peer.taken)) == (1, 6)
+        assert "an older one" in ran.err
+
+    def test_a_saved_record_is_for_its_owner_alone(self, joy: Community, tmp_path: Path) -> None:
+        joy.run("state", "save", str(tmp_path / "joy.state"))
+
+        assert (tmp_path / "joy.state").stat().st_mode & 0o077 == 0
+
+
+class TestSeveralAtOnce:
+    def test_the_second_publish_leaves_with_status_4(self, joy: Community, peer: Peer) -> None:
+        with pipeline.opened(joy.root) as community, pipeline.alone(community):
+            ran = joy.process("publish", "--yes")
+
+        assert (ran.status, peer.taken) == (4, [])
+        assert "Another  amplify publish  is at work in this folder. Nothing was done here." in ran.err
+
+
+class TestTheWebsite:
+    def test_an_example_address_is_refused_for_real_mail(self, joy: Community, peer: Peer) -> None:
+        joy.write({"amplify.toml": settings(peer).replace("verify_site = false", "")})
+
+        ran = joy.run("publish", "--yes")
+
+        assert (ran.status, peer.taken) == (1, [])
+        assert "C18" in ran.err
+
+    def test_nothing_is_announced_before_its_page_can_be_seen(self, joy: Community, peer: Peer) -> None:
+        nowhere = (
+            settings(peer)
+            .replace("verify_site = false", 'wait_for_site = "0 seconds"')
+            .replace("https://joyfe.example.org/", "http://127.0.0.1:9/")
+        )
+        joy.write({"amplify.toml": nowhere})
+
+        ran = joy.run("publish", "--yes")
+
+        assert (ran.status, peer.taken) == (3, [])
+        assert "not announced, since http://127.0.0.1:9/editions/joy/ cannot be reached" in ran.out
+
+    def test_the_page_that_is_there_lets_it_go(self, joy: Community, peer: Peer) -> None:
+        handler = functools.partial(_Quiet, directory=str(joy.root / "public"))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+            thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            joy.write(
+                {
+                    "amplify.toml": settings(peer)
+                    .replace("verify_site = false", "")
+                    .replace("https://joyfe.example.org/", f"http://127.0.0.1:{web.server_port}/")
+                }
+            )
+            ran = joy.run("publish", "--yes")
+            web.shutdown()
+            thread.join()
+
+        assert ran.status == 0
+        assert Counter(peer.recipients()) == Counter(PEOPLE)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
