@@ -39,6 +39,7 @@ def pages() -> tuple[Path, ...]:
 
 def wanted() -> dict[Path, str]:
     """What each file would hold if it were current."""
+
     def anew(found: re.Match[str]) -> str:
         return f"{found['begin']}{block(found['what'])}\n{found['end']}"
 
@@ -53,7 +54,17 @@ def outdated() -> list[Path]:
 
 def block(what: str) -> str:
     """The generated text called `what`."""
-    makers = {"help": help_of, "commands": commands_page, "built-in plugins": plugins_page, "pipeline": picture, "views": views, "records": records, "api": names, "traits": traits, "levels": levels}
+    makers = {
+        "help": help_of,
+        "commands": commands_page,
+        "built-in plugins": plugins_page,
+        "pipeline": picture,
+        "views": views,
+        "records": records,
+        "api": names,
+        "traits": traits,
+        "levels": levels,
+    }
     return makers[what]()
 
 
@@ -133,7 +144,8 @@ def _written(name: str, hint: Any) -> str:
 def plugins_page() -> str:
     """The manual page of each built-in plugin: its docstring, and the options of its kinds."""
     found = registry.load(DOCS, wanted=())
-    return "\n\n".join(f"## {one.name}\n\n{one.manual}\n\n{_options(one)}" for one in found.plugins if one.origin == "built in")
+    pages = (f"## {one.name}\n\n{one.manual}\n\n{_options(one)}".rstrip() for one in found.plugins if one.origin == "built in")
+    return "\n\n".join(pages)
 
 
 def _options(plugin: registry.Plugin) -> str:

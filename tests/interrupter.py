@@ -5,16 +5,19 @@ process would first import everything. What a process does is numbered in two wa
 
 - *deeds*: files opened for writing, renamed, removed, folders made, statements of SQL. Between two of them, nothing
   outside the process changes.
-- *lines*: every line of Amplify, of its plugins and of the library modules that move files for them; so a file may be
-  there that is only half written.
+- *lines*: every line of the modules that do things to the world, and of the library's that move files for them; so a
+  file may be there that is only half written, and Ctrl-C comes wherever it may.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import mmap
 import os
 import signal
+import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -28,6 +31,10 @@ from typing import Any, Literal
 Number = Literal["deeds", "lines"]
 Blow = Literal["SIGKILL", "SIGINT"]
 _DEEDS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod", "os.truncate", "shutil.copyfile"}
+_ACTING = {
+    "cli.py", "pipeline.py", "deliver.py", "store.py", "state.py", "online.py", "cache.py", "site.py", "folder.py", "email.py",
+    "shutil.py", "pathlib.py", "_local.py",
+}  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -80,7 +87,8 @@ def _serve(warm: Path) -> None:
 
 
 def _forked(request: dict[str, Any]) -> dict[str, Any]:
-    out, err, counted = (os.memfd_create(name) for name in ("out", "err", "counted"))
+    out, err = os.memfd_create("out"), os.memfd_create("err")
+    counted = mmap.mmap(-1, 8)
     child = os.fork()
     if child == 0:
         os.dup2(out, 1)
@@ -89,8 +97,7 @@ def _forked(request: dict[str, Any]) -> dict[str, Any]:
         {"deeds": _number_deeds, "lines": _number_lines}[request["number"]](stop)
         os._exit(_amplify(request["args"]))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    said = [_read(one) for one in (out, err, counted)]
-    return {"status": status, "out": said[0], "err": said[1], "counted": len(said[2])}
+    return {"status": status, "out": _read(out), "err": _read(err), "counted": struct.unpack("q", counted)[0]}
 
 
 def _read(descriptor: int) -> str:
@@ -111,12 +118,13 @@ def _amplify(args: list[str]) -> int:
     return int(status or 0)
 
 
-def _counter(at: int, blow: signal.Signals, counted: int) -> Callable[[], None]:
+def _counter(at: int, blow: signal.Signals, counted: mmap.mmap) -> Callable[[], None]:
     numbers = itertools.count()
 
     def stop() -> None:
-        os.write(counted, b".")
-        if next(numbers) == at:
+        number = next(numbers)
+        struct.pack_into("q", counted, 0, number + 1)
+        if number == at:
             os.kill(os.getpid(), blow)
 
     return stop
@@ -126,17 +134,19 @@ def _number_deeds(stop: Callable[[], None]) -> None:
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if event in _DEEDS or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
             stop()
-        elif event == "sqlite3.connect/handle":
-            args[0].set_trace_callback(lambda statement: stop())
 
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connected(*args, **options)
+        connection.set_trace_callback(lambda statement: stop())
+        return connection
+
+    connected, sqlite3.connect = sqlite3.connect, connect
     sys.addaudithook(hook)
 
 
 def _number_lines(stop: Callable[[], None]) -> None:
-    ours = ("/amplify/", "/plugins/", "/shutil.py", "/pathlib.py")
-
     def trace(frame: FrameType, event: str, arg: object) -> Any:
-        if not any(name in frame.f_code.co_filename for name in ours):
+        if os.path.basename(frame.f_code.co_filename) not in _ACTING:
             return None
         if event == "line":
             stop()

@@ -12,7 +12,7 @@ import pytest
 from amplify import registry
 from amplify.api import Announcer, Secret
 from amplify.config import Plugged
-from amplify.errors import DeliveryError, Paused, Permanent, Transient, Unknown, Unsure
+from amplify.errors import AmplifyError, DeliveryError, Paused, Permanent, Transient, Unknown, Unsure
 from amplify.model import Delivery, Digest, Key, Message, Recipient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,7 +255,7 @@ class TestOptions:
         ],
     )
     def test_what_cannot_work_is_said_before_anything_starts(self, tmp_path: Path, options: dict[str, Any], words: str) -> None:
-        with pytest.raises(ValueError, match=re.escape(words)):
+        with pytest.raises(AmplifyError, match=re.escape(words)):
             channel(tmp_path, **options)
 
     def test_a_server_on_this_computer_is_a_real_one(self, tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ The words of the code stay out: website, mail, record, "accepted", "not sure it 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from amplify import times
+from amplify import text, times
 from amplify.config import Settings
 from amplify.deliver import LIMIT_REACHED
 from amplify.errors import Problem
@@ -63,8 +64,7 @@ def moment(at: datetime, settings: Settings) -> str:
 def plan(prepared: Prepared, settings: Settings, left: Mapping[str, int]) -> Iterator[str]:
     """The plan as a screenful; `left` is people on the list by status."""
     shown = prepared.plan
-    title = f"{settings.community.name}: what would happen now"
-    yield f"{title}{moment(shown.now, settings):>{max(1, _WIDTH - len(title))}}"
+    yield _headline(f"{settings.community.name}: what would happen now", moment(shown.now, settings))
     for step in shown.mirrors:
         yield from _website(step, prepared.built, settings)
     for announce in shown.announce:
@@ -73,7 +73,12 @@ def plan(prepared: Prepared, settings: Settings, left: Mapping[str, int]) -> Ite
 
 
 def _headline(left: str, right: str) -> str:
-    return f"{left}{right:>{max(2, _WIDTH - len(left))}}"
+    return f"{left}  {right:>{max(0, _WIDTH - len(left) - 2)}}"
+
+
+def _row(word: str, words: str) -> str:
+    """A word, and what there is to say to it, wrapped to the width of a screen."""
+    return textwrap.fill(f"  {word:<8} {words}", _WIDTH, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
 
 
 def _website(step: MirrorStep, built: Built, settings: Settings) -> Iterator[str]:
@@ -83,9 +88,9 @@ def _website(step: MirrorStep, built: Built, settings: Settings) -> Iterator[str
     yield _headline(f"WEBSITE  {step.channel}, {urlsplit(settings.community.url).hostname}", "can be changed later")
     for word, assets in (("new", step.new), ("changed", step.changed)):
         if assets:
-            yield f"  {word:<8} {_files(assets, built)}"
+            yield _row(word, _files(assets, built))
     if step.remove:
-        yield f"  {'gone':<8} {_gone(step.remove)}"
+        yield _row("gone", _gone(step.remove))
 
 
 def _files(assets: Iterable[Asset], built: Built) -> str:
@@ -112,20 +117,21 @@ def _gone(paths: Iterable[PurePosixPath]) -> str:
 
 def _mail(step: AnnounceStep, built: Built, settings: Settings, left: Mapping[str, int]) -> Iterator[str]:
     one = step.publication
-    sender = f" from {settings.newsletter.sender}" if settings.newsletter else ""
     note = "REHEARSAL: nobody gets these" if step.rehearsal else "CANNOT BE TAKEN BACK"
-    yield _headline(f'MAIL  "{_subject(step, built)}"{sender}', note)
+    yield _headline(text.fit(f'MAIL  "{_subject(step, built)}"', _WIDTH - len(note) - 2), note)
+    if settings.newsletter:
+        yield _row("from", settings.newsletter.sender)
     again = "" if step.opens else f" who are left; {step.delivered:,} have it"
-    yield f"  {'to':<8} {people(step.left)}{again}"
+    yield _row("to", f"{people(step.left)}{again}")
     gone = {"unsubscribed": "left", "bounced": "with an address that does not work", "pending": "not confirmed"}
     if step.opens and (missing := [f"{left[status]} {words}" for status, words in gone.items() if left.get(status)]):
-        yield f"  {'not to':<8} {', '.join(missing)}"
+        yield _row("not to", ", ".join(missing))
     if step.per_day is not None and step.today is not None and step.left > step.today:
-        yield f"  {'when':<8} {_days(step.left, step.today, step.per_day)}"
+        yield _row("when", _days(step.left, step.today, step.per_day))
     if step.doubt:
-        yield f"  {'unsure':<8} {people(step.doubt)}: {step.channel} is asked whether they have it"
+        yield _row("unsure", f"{people(step.doubt)}: {step.channel} is asked whether they have it")
     if step.changed:
-        yield f"  {'LOOK':<8} {one.at.file.as_posix()} was edited since the first ones got it; the rest get the new text"
+        yield _row("LOOK", f"{one.at.file.as_posix()} was edited since the first ones got it; the rest get the new text")
 
 
 def _days(left: int, today: int, per_day: int) -> str:
