@@ -16,14 +16,13 @@ of this computer and its agent are used, as the program `ssh` does. Needs `pip i
 
 from __future__ import annotations
 
-import contextlib
+import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,7 +32,6 @@ from amplify.api import AmplifyError, Asset, Channel, Digest, MissingExtra, Paus
 if TYPE_CHECKING:
     from dulwich.objects import ObjectID
     from dulwich.refs import Ref
-    from dulwich.repo import Repo
 
 LIST = ".amplify-files"
 """In the branch: `digest blob path` for each file that Amplify wrote, so that one that another hand changed is noticed."""
@@ -62,70 +60,101 @@ class Git:
     local = False
 
     def __init__(self, options: Options, services: Services) -> None:
-        self._options, self._clock = options, services.clock
+        self._options, self._services = options, services
         self._address = _address(options, services.folder)
-        self._cache = services.cache / "repository"
-        self._branch = f"refs/heads/{options.branch}".encode()
+        if not re.fullmatch(r"\w([\w./-]*\w)?", options.branch) or ".." in options.branch:
+            raise ValueError(f"branch = {options.branch!r} is no name of a branch")
+        if not re.fullmatch(r"[^<>\n]+ <[^<>\n]+>", options.author):
+            raise ValueError('author is written like "Name <mail@example.org>"')
 
     def listing(self) -> Mapping[PurePosixPath, Digest]:
         """What Amplify wrote to the branch and is still as it was written."""
-        with self._copy() as repo:
-            known, files = _known(repo, tip := self._tip(repo)), _files(repo, tip)
-        return {PurePosixPath(path.decode()): Digest(digest) for path, (digest, blob) in known.items() if files.get(path, ("", 0))[0] == blob}
+        with self._copy() as copy:
+            tree = copy.tree(copy.tip())
+        return {PurePosixPath(path): Digest(digest) for path, digest in tree.written.items()}
 
     def read(self, path: PurePosixPath) -> bytes | None:
         """A file's bytes, or None."""
         name = _inside(path)
-        with self._copy() as repo:
-            return _bytes(repo, _files(repo, self._tip(repo)), name)
+        with self._copy() as copy:
+            return copy.read(copy.tree(copy.tip()), name)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Changes are collected; leaving it without an error makes them one commit, and pushes it."""
-        session = Session()
+        session, said = Session(), ""
         yield session
-        with self._copy() as repo:
-            said = ""
+        with self._copy() as copy:
             for _ in range(_ATTEMPTS):
-                tip = self._tip(repo)
-                commit = self._commit(repo, tip, session)
-                said = self._push(repo, tip, commit) if commit else ""
+                tip = copy.tip()
+                commit = copy.commit(tip, session, self._services.clock())
+                said = copy.push(tip, commit) if commit else ""
                 if not said:
                     return
         raise Transient(f"{self._address}: the branch {self._options.branch} was not taken: {said}")
 
     @contextmanager
-    def _copy(self) -> Iterator[Repo]:
-        """The copy in the cache, made if it is not there, or not whole."""
+    def _copy(self) -> Iterator[Copy]:
         try:
             from dulwich.errors import NotGitRepository
             from dulwich.repo import Repo
         except ImportError as error:
             raise MissingExtra("git", "git") from error
+        place = self._services.cache / "repository"
         try:
-            repo = Repo(str(self._cache))
+            repo = Repo(str(place))
         except NotGitRepository:
-            new = self._cache.with_suffix(".new")
-            for path in (new, self._cache):
+            new = place.with_suffix(".new")
+            for path in (new, place):
                 shutil.rmtree(path, ignore_errors=True)
             new.mkdir(parents=True)
             Repo.init_bare(str(new)).close()
-            new.replace(self._cache)
-            repo = Repo(str(self._cache))
-        with contextlib.closing(repo):
-            yield repo
+            new.replace(place)
+            repo = Repo(str(place))
+        with closing(repo):
+            yield Copy(repo, self._address, self._options)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of a commit, as (blob, mode) by path, and the digests of those that Amplify wrote."""
+
+    files: dict[str, tuple[ObjectID, int]]
+    written: dict[str, str]
+
+
+class Session:
+    """What is to change: the branch changes when the session ends."""
+
+    def __init__(self) -> None:
+        self.changes: dict[str, Asset | None] = {}
+
+    def put(self, asset: Asset) -> None:
+        """When the session ends."""
+        self.changes[_inside(asset.path)] = asset
+
+    def remove(self, path: PurePosixPath) -> None:
+        """Likewise."""
+        self.changes[_inside(path)] = None
+
+
+class Copy:
+    """The copy of the branch in the cache: its newest commit only, and what was made on top of it. Talks to the far end."""
+
+    def __init__(self, repo: Any, address: str, options: Options) -> None:
+        self._repo, self._address, self._options = repo, address, options
+        self._branch: Any = f"refs/heads/{options.branch}".encode()
 
     @contextmanager
-    def _talking(self) -> Iterator[tuple[Any, Any]]:
-        """What talks to the far end, and the path there. What goes wrong is Paused or Transient."""
+    def _far_end(self) -> Iterator[tuple[Any, Any]]:
+        """What talks to the far end, and the path there. Raises Paused for what the settings must mend, Transient for the rest."""
         from dulwich.client import HTTPUnauthorized, get_transport_and_path
         from dulwich.config import ConfigDict
         from dulwich.errors import GitProtocolError, NotGitRepository
 
-        options, config, given = self._options, ConfigDict(), {}
+        options, config = self._options, ConfigDict()
         config.set((b"http",), b"timeout", str(options.timeout).encode())
-        if options.username or options.password:
-            given["username"] = options.username or "git"
+        given: dict[str, Any] = {"username": options.username or "git"} if options.username or options.password else {}
         if options.password:
             given["password"] = options.password.reveal()
         try:
@@ -137,47 +166,129 @@ class Git:
         except (GitProtocolError, OSError) as error:
             raise Transient(f"{self._address} cannot be reached: {_words(error)}") from error
 
-    def _tip(self, repo: Repo) -> ObjectID | None:
-        """The newest commit of the branch there, brought into the copy; None: there is no such branch."""
+    def tip(self) -> ObjectID | None:
+        """The newest commit of the branch there, brought here; None: there is no such branch."""
 
         def wanted(refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:  # noqa: ARG001 - as it is called
-            return [commit for name, commit in refs.items() if name == self._branch and commit not in repo.object_store]
+            return [commit for name, commit in refs.items() if name == self._branch and commit not in self._repo.object_store]
 
-        with self._talking() as (client, path):
-            there = client.fetch(path, repo, wanted, progress=_silent, depth=1, ref_prefix=[self._branch])
+        with self._far_end() as (client, path):
+            there = client.fetch(path, self._repo, wanted, progress=_silent, depth=1, ref_prefix=[self._branch])
         tip: ObjectID | None = there.refs.get(self._branch)
         if tip:
-            repo.refs[self._branch] = tip
+            self._repo.refs[self._branch] = tip
         return tip
 
-    def _commit(self, repo: Repo, tip: ObjectID | None, session: Session) -> ObjectID | None:
+    def tree(self, tip: ObjectID | None) -> Tree:
+        """What is in a commit. A file that another hand changed or took away counts as not written."""
+        from dulwich.object_store import iter_tree_contents
+
+        if tip is None:
+            return Tree({}, {})
+        entries = iter_tree_contents(self._repo.object_store, self._repo[tip].tree)
+        files = {os.fsdecode(entry.path): (entry.sha, entry.mode) for entry in entries}
+        lines = (self.read(Tree(files, {}), LIST) or b"").decode("utf-8", "replace").split("\n")
+        listed = (re.fullmatch(r"([0-9a-f]{32}) ([0-9a-f]{40}) (.+)", line) for line in lines)
+        return Tree(files, {line[3]: line[1] for line in listed if line and files.get(line[3], (b"",))[0] == line[2].encode()})
+
+    def read(self, tree: Tree, path: str) -> bytes | None:
+        """A file's bytes; None: surely not there."""
+        if path not in tree.files:
+            return None
+        data: bytes = self._repo[tree.files[path][0]].data
+        return data
+
+    def commit(self, tip: ObjectID | None, session: Session, now: datetime) -> ObjectID | None:
         """The session's changes on top of `tip`; None where they change nothing."""
         from dulwich.index import commit_tree
-        from dulwich.objects import Blob, Commit
+        from dulwich.objects import Commit
 
-        before, known = _files(repo, tip), _known(repo, tip)
-        files = {path: entry for path, entry in before.items() if path not in session.gone or path not in known}
-        known = {path: entry for path, entry in known.items() if path not in session.gone}
-
-        def add(path: bytes, data: bytes) -> ObjectID:
-            blob = Blob.from_string(data)
-            repo.object_store.add_object(blob)
-            files[path] = (blob.id, 0o100644)
-            return blob.id
-
-        for path, asset in session.there.items():
-            known[path] = (asset.digest, add(path, asset.source.read_bytes()))
-        if known or LIST.encode() in files:
-            add(LIST.encode(), b"".join(b"%s %s %s\n" % (digest.encode(), blob, path) for path, (digest, blob) in sorted(known.items())))
-        if files == before:
+        before = self.tree(tip)
+        files, written = dict(before.files), dict(before.written)
+        for path, asset in session.changes.items():
+            if asset is not None:
+                files[path], written[path] = self._blob(asset.source.read_bytes()), asset.digest
+            elif written.pop(path, None):
+                del files[path]
+        if written or LIST in files:
+            lines = (f"{digest} {files[path][0].decode()} {path}\n" for path, digest in sorted(written.items()))
+            files[LIST] = self._blob("".join(lines).encode())
+        if files == before.files:
             return None
-        self._no_clash(files)
+        if clash := next((path for path in files for folder in PurePosixPath(path).parents if str(folder) in files), None):
+            raise AmplifyError(f"{self._address}: {clash} cannot be written, since a file has the name of its folder")
         commit = Commit()
-        commit.tree = commit_tree(repo.object_store, [(path, *entry) for path, entry in files.items()])
+        commit.tree = commit_tree(self._repo.object_store, [(os.fsencode(path), *entry) for path, entry in files.items()])
         commit.parents = [tip] if tip else []
         commit.author = commit.committer = self._options.author.encode()
-        commit.author_time = commit.commit_time = int(self._clock().timestamp())
+        commit.author_time = commit.commit_time = int(now.timestamp())
         commit.author_timezone = commit.commit_timezone = 0
         commit.message = b"Publish\n"
-        repo.object_store.add_object(commit)
+        self._repo.object_store.add_object(commit)
         return commit.id
+
+    def _blob(self, data: bytes) -> tuple[ObjectID, int]:
+        from dulwich.objects import Blob
+
+        blob = Blob.from_string(data)
+        self._repo.object_store.add_object(blob)
+        return blob.id, 0o100644
+
+    def push(self, tip: ObjectID | None, commit: ObjectID) -> str:
+        """Put `commit` in the place of `tip`; why it was not taken, or ""."""
+
+        def update(refs: Mapping[Ref, ObjectID]) -> dict[Ref, ObjectID]:
+            if refs.get(self._branch) != tip:
+                raise _Moved
+            return {self._branch: commit}
+
+        try:
+            with self._far_end() as (client, path):
+                answer = client.send_pack(path, update, self._repo.generate_pack_data, progress=_silent)
+        except _Moved:
+            return "somebody else publishes to it at the same time"
+        return (answer.ref_status or {}).get(self._branch) or ""
+
+
+class _Moved(Exception):
+    """The branch is not where it was a moment ago."""
+
+
+def _address(options: Options, folder: Path) -> str:
+    """The repository as the library wants it. Raises ValueError for what cannot work."""
+    address = options.repository
+    if not re.match(r"[^/\\:]{2,}:", address):
+        return str((folder / address).resolve())
+    parts = urlsplit(address)
+    if "://" in address and parts.scheme not in ("https", "http", "ssh"):
+        raise ValueError(f"repository = {address!r} is none; write a folder, or an address with https:// or ssh://")
+    if parts.password:
+        raise ValueError('a password does not belong into repository; write password = "env:GIT_TOKEN"')
+    if options.password and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("http:// would show the password to everyone on the way; write https://")
+    if options.password and parts.scheme not in ("https", "http"):
+        raise ValueError("a password is for https addresses; over ssh the keys of this computer are used")
+    return address
+
+
+def _silent(progress: object) -> None:
+    """Nobody needs to see how objects are counted."""
+
+
+def _words(error: Exception) -> str:
+    """The last of what was said: libraries wrap the reason in much else."""
+    reason = getattr(error.__cause__, "reason", None)
+    lines = str(reason or error).strip().splitlines()
+    return (lines[-1].split(": ")[-1] if reason else lines[-1]) if lines else type(error).__name__
+
+
+def _inside(path: PurePosixPath) -> str:
+    if path.is_absolute() or {"..", ".git"} & set(path.parts) or path.name in ("", LIST) or any(one < " " for one in str(path)):
+        raise AmplifyError(f"{str(path)!r} would lead out of the website; it was left alone")
+    return str(path)
+
+
+@hookimpl
+def amplify_channels() -> list[Channel]:
+    """The kind `git`."""
+    return [Channel("git", Options, Git)]

@@ -15,7 +15,7 @@ from docs import reference
 from tests.conftest import Make
 from tests.kit import EDITION, SETTINGS, Community
 
-from amplify import cli, config, model, records, render, say, text
+from amplify import config, model, records, render, say, text
 from amplify.frontmatter import split
 from amplify.validate import validate
 
@@ -107,14 +107,17 @@ def test_the_files_shown_as_examples_can_be_read(page: str) -> None:
         assert validate(front, parts.values, parts.lines)[1] == []
 
 
-@pytest.mark.parametrize("name", [name for name, command in reference.commands() if not hasattr(command, "commands")])
-def test_each_command_is_explained_where_it_is_used(name: str) -> None:
-    assert any(re.search(rf"amplify {name}\b", page) for where, page in WRITTEN.items() if where != "docs/commands.md")
+def test_each_command_is_explained_where_it_is_used() -> None:
+    names = [name for name, command in reference.commands() if not hasattr(command, "commands")]
+    pages = "\n".join(page for where, page in WRITTEN.items() if where not in ("docs/commands.md", "CHANGELOG.md"))
+
+    assert [name for name in names if not re.search(rf"amplify {name}\b", pages)] == []
 
 
-@pytest.mark.parametrize("option", sorted({o for _, c in reference.commands() for p in c.params for o in p.opts if o.startswith("--")}))
-def test_each_option_is_explained_somewhere(option: str) -> None:
-    assert any(option in page for page in WRITTEN.values())
+def test_each_option_is_explained_where_it_is_used() -> None:
+    options = {option for _, command in reference.commands() for taken in command.params for option in taken.opts}
+
+    assert [option for option in sorted(options) if option.startswith("--") and option not in "\n".join(WRITTEN.values())] == []
 
 
 def test_each_rule_that_can_be_broken_is_explained_and_no_other() -> None:
@@ -176,9 +179,8 @@ def test_the_readme_is_short_and_begins_with_two_commands_that_exist() -> None:
 
 def steps(page: str) -> Iterator[tuple[str, list[str]]]:
     """The commands of the consoles of a page, each with the lines that it answers; and what a person does between them."""
-    for console, take, where in re.findall(
-        r'^```console\n(.*?)^```$|<!-- tour: take the line "(.+?)" out of (.+?) -->', page, re.MULTILINE | re.DOTALL
-    ):
+    told = r'^```console\n(.*?)^```$|<!-- tour: take the line "(.+?)" out of (.+?) -->'
+    for console, take, where in re.findall(told, page, re.MULTILINE | re.DOTALL):
         if take:
             yield f"take {shlex.quote(take)} {where}", []
         for command in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
@@ -186,21 +188,21 @@ def steps(page: str) -> Iterator[tuple[str, list[str]]]:
             yield line, answer
 
 
-def follow(line: str, folder: Path) -> tuple[Path, list[str]]:
+def follow(line: str, folder: Path) -> tuple[Path, str]:
     """Carry out one step in `folder`: the folder in which the next one is taken, and what was said."""
     program, *args = shlex.split(line)
     if program == "cd":
-        return folder / args[0], []
+        return folder / args[0], ""
     if program == "take":
         [file] = folder.glob(args[1])
         lines = file.read_text("utf-8").splitlines(keepends=True)
         file.write_text("".join(one for one in lines if not one.startswith(args[0])), "utf-8")
-        return folder, []
+        return folder, ""
     assert program == "amplify"
     with chdir(folder):
         ran = Community(Path()).run(*args)
     assert ran.status == 0, ran.err
-    return folder, ran.out.splitlines()
+    return folder, ran.out.rstrip()
 
 
 def test_the_five_minutes_of_the_readme_go_as_they_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,11 +210,9 @@ def test_the_five_minutes_of_the_readme_go_as_they_are_told(tmp_path: Path, monk
     folder = tmp_path
     for line, expected in steps(PAGES["README.md"]):
         folder, said = follow(line, folder)
-        patterns = [re.compile("(?s)" + ".*".join(re.escape(part) for part in one.split("…"))) for one in expected if one != "…"]
-        found = [next((number for number, words in enumerate(said) if pattern.match(words)), None) for pattern in patterns]
+        important = [re.escape(one).replace("…", ".*") for one in expected if one != "…"]
 
-        assert None not in found, f"$ {line}\n{said}"
-        assert found == sorted(found, key=str)
+        assert re.search(r"(\n.*)*\n".join(["", *important]), f"\n{said}"), f"$ {line}\n{said}"
     assert (folder / "public" / "index.html").exists()
     assert [mail.name for mail in (folder / ".amplify" / "outbox").glob("*amal@example.org*.eml")] != []
 
@@ -310,8 +310,3 @@ def test_every_page_is_linked_from_the_readme() -> None:
     linked = set(itertools.chain(re.findall(r"\]\((docs/\w+\.md|[A-Z]+\.md)\)", PAGES["README.md"]), ["README.md"]))
 
     assert linked == PAGES.keys()
-
-
-def test_the_command_line_is_the_one_that_is_documented() -> None:
-    assert [name for name, _ in reference.commands()] == re.findall(r"^## (.+)$", PAGES["docs/commands.md"], re.MULTILINE)
-    assert isinstance(cli.cli, cli.Amplify)

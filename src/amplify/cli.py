@@ -201,8 +201,7 @@ def check(context: Context, json_: bool) -> None:
 
     try:
         with pipeline.opened(context.root) as community:
-            pipeline.channels(community)
-            _, found = pipeline.check(community)
+            found = pipeline.examine(community)
     except FolderError as error:
         found = error.problems
     _json(say.problems_json(found)) if json_ else _lines(say.problems(found))

@@ -18,16 +18,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from functools import lru_cache
 from html import escape, unescape
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID, uuid5
-
-from feedgen.entry import FeedEntry
-from feedgen.feed import FeedGenerator
-from lxml import etree
 
 from amplify import text, times
 from amplify.config import Podcast, Settings
@@ -74,6 +69,8 @@ class _Tag:
 
     def add_to(self, parent: Any) -> None:
         """Appends the element, without the attributes that are None."""
+        from lxml import etree
+
         prefix, _, name = self.name.rpartition(":")
         element = etree.SubElement(parent, f"{{{_SPACES[prefix]}}}{name}" if prefix else name)
         for key, value in self.attributes.items():
@@ -186,6 +183,8 @@ def _maybe(base: str, path: str | None) -> str | None:
 
 
 def _rfc2822(moment: datetime) -> str:
+    from email.utils import format_datetime
+
     return format_datetime(moment.astimezone(UTC).replace(microsecond=0))
 
 
@@ -205,6 +204,9 @@ def podcast_item(card: EpisodeCard, show: Podcast, settings: Settings, notes: st
 
     `notes` is sanitised HTML with absolute addresses.
     """
+    from feedgen.entry import FeedEntry
+    from lxml import etree
+
     episode, base = card.episode, settings.community.url
     summary = text.one_line(episode.summary) or _words(notes) or text.one_line(episode.title) or "Untitled"
     entry = FeedEntry()
@@ -310,6 +312,8 @@ def podcast(
     `path` is the feed's own, `page` the show's page, `artwork` its picture or "", all relative to the site; `updated`
     is the date of the newest item, None where there is none.
     """
+    from feedgen.feed import FeedGenerator
+
     base = settings.community.url
     feed = FeedGenerator()
     feed.register_extension("more", _Podcasting, atom=False)
@@ -394,6 +398,8 @@ def _identity(entry: Entry, base: str) -> str:
 
 
 def _newsletter(entries: Sequence[Entry], settings: Settings, path: str, kind: str) -> Any:
+    from feedgen.feed import FeedGenerator
+
     base, community = settings.community.url, settings.community
     feed = FeedGenerator()
     feed.register_extension("more", _Reading, _Reading)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin
 
-from amplify import compose, people, pipeline
+from amplify import compose, people, pipeline, select
 from amplify.api import Announcer
 from amplify.cache import fingerprint
 from amplify.errors import AmplifyError, DeliveryError
@@ -58,7 +58,7 @@ def _composed(community: Community, name: str | None) -> tuple[Instance, Publica
     if not selection.publications:
         raise AmplifyError("There is no edition yet. Nothing was sent.\n  Begin one:  amplify draft")
     if name:
-        key = pipeline.named(selection, [name])[0]
+        key = select.named(selection, [name])[0]
     else:
         coming = [each for each in selection.publications if each.kind == "edition" and each.due > now]
         newest = [each for each in selection.publications if each.kind == "edition"] or list(selection.publications)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -67,6 +64,9 @@ def check_address(settings: Settings) -> None:
 
 def fetch(url: str) -> bytes:
     """A page of the organiser's own website, at most 5 MB. Raises OSError."""
+    import http.client
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"User-Agent": f"Amplify/{__version__}", "Cache-Control": "no-cache"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - the address is the community's own, http or https
@@ -100,8 +100,7 @@ def wait_until_there(
 def _not_there(url: str, one: Publication, get: Fetch) -> str:
     try:
         page = get(url)
-    except urllib.error.HTTPError as error:
-        return f"answers {error.code}"
     except (OSError, ValueError) as error:
-        return f"cannot be reached: {getattr(error, 'reason', error)}"
+        answered = getattr(error, "code", None)
+        return f"answers {answered}" if answered else f"cannot be reached: {getattr(error, 'reason', error)}"
     return "" if one.digest.encode() in page else "still shows an older page"

@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
-
 from amplify import text, times
 from amplify.errors import AmplifyError, Problem
 from amplify.model import Subscriber
@@ -21,6 +19,8 @@ _HEADS = {"email": "email", "e-mail": "email", "address": "email", "name": "name
 
 def entry(address: str, name: str = "", tags: Sequence[str] = ()) -> Entry:
     """One person. Raises AmplifyError where the address cannot be one (RFC 5322, RFC 6531 addresses in ASCII only)."""
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         checked = validate_email(text.plain(address).strip(), check_deliverability=False)
     except EmailNotValidError as error:

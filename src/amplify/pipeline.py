@@ -16,11 +16,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from amplify import compose, deliver, folder, online, registry, select, site, state, times
+from amplify import compose, deliver, folder, online, registry, rules, select, site, state, times
 from amplify import config as configuration
 from amplify import plan as planning
 from amplify.api import Announcer, Mirror
@@ -28,7 +28,7 @@ from amplify.cache import Cache
 from amplify.config import Plugged, Settings
 from amplify.deliver import LIMIT_REACHED, Job, Pace, Progress, World
 from amplify.errors import AmplifyError, Busy, FolderError, Problem
-from amplify.model import Announcement, AnnounceStep, Content, Key, MirrorStep, Plan, Publication, Site, State
+from amplify.model import Announcement, AnnounceStep, Content, MirrorStep, Plan, Site, State
 from amplify.pages import Views
 from amplify.plan import Outlet, Wanted
 from amplify.registry import Instance
@@ -127,6 +127,17 @@ def check(community: Community) -> tuple[Content, tuple[Problem, ...]]:
     return loaded.content, loaded.problems
 
 
+def examine(community: Community) -> tuple[Problem, ...]:
+    """Everything that is wrong in the folder, its settings and what it would send, and what could be better."""
+    try:
+        channels(community)
+        trouble: tuple[Problem, ...] = ()
+    except FolderError as error:
+        trouble = error.problems
+    content, problems = check(community)
+    return (*trouble, *problems, *rules.advice(content, community.settings, community.clock()))
+
+
 def build(community: Community, at: datetime, *, drafts: bool = False) -> Built:
     """load, select, build. Raises FolderError with every error in the folder."""
     content, problems = check(community)
@@ -187,17 +198,34 @@ def prepare(community: Community, options: Options) -> Prepared:
         community.settings,
         _wanted(built.selection, options),
     )
+    if not planning.nothing_to_do(plan):
+        _judge(community, built, plan)
     if any(not step.rehearsal for step in plan.announce):
         online.check_address(community.settings)
         online.check_mark(community.store, online.serving(made), community.settings.community.name)
     return Prepared(plan=plan, built=built, channels=made)
 
 
+def _judge(community: Community, built: Built, plan: Plan) -> None:
+    """Hold everything that is about to leave against the rules. Raises FolderError; advice is for `amplify check`."""
+    settings = community.settings
+    found = list(rules.advice(built.content, settings, plan.now))
+    views, renderer = Views(built.selection, settings), Renderer(settings)
+    for step in plan.announce:
+        message = compose.mail(step.publication, views, renderer, plan.now)
+        found += [replace(one, file=step.publication.at.file.as_posix()) for one in rules.mail(message)]
+    if errors := [one for one in found if one.severity == "error"]:
+        raise FolderError(errors)
+
+
 def _wanted(selection: Selection, options: Options) -> Wanted:
     return Wanted(
-        publications=(*named(selection, options.publications), *named(selection, options.announce if options.publications else ())),
+        publications=(
+            *select.named(selection, options.publications),
+            *select.named(selection, options.announce if options.publications else ()),
+        ),
         channels=options.channels,
-        announce=named(selection, options.announce),
+        announce=select.named(selection, options.announce),
         site_only=options.site_only,
     )
 
@@ -224,39 +252,6 @@ def pace(community: Community, one: Instance) -> Pace:
     traits = one.works.traits
     sent = community.store.sent_since(one.table.name, community.clock() - _A_DAY) if traits.per_day else 0
     return deliver.pace(traits, sent)
-
-
-def named(selection: Selection, names: Iterable[str]) -> tuple[Key, ...]:
-    """The publications that people mean by a key, a slug, a file or a title. Raises AmplifyError naming what there is."""
-    found: list[Key] = []
-    waiting = {str(one.key): one for one in selection.waiting}
-    for name in names:
-        wanted = name.casefold()
-        matches = [one.key for one in selection.publications if wanted in _names(one)]
-        if not matches:
-            held = next((one for one in waiting.values() if wanted in (str(one.key).casefold(), one.title.casefold())), None)
-            because = (
-                f"{held.title!r} is a draft or has a date to come; it cannot go."
-                if held
-                else f"There is nothing called {name!r} that is public."
-            )
-            known = ", ".join(one.path.strip("/") for one in selection.publications[:5])
-            raise AmplifyError(f"{because} Nothing was sent.\n  Possible:  {known}")
-        found += matches
-    return tuple(found)
-
-
-def _names(one: Publication) -> set[str]:
-    slug = one.path.strip("/").rsplit("/", 1)[-1]
-    return {
-        str(one.key).casefold(),
-        one.title.casefold(),
-        slug,
-        one.path.strip("/"),
-        one.at.file.as_posix(),
-        one.at.file.name,
-        f"{one.kind}/{slug}",
-    }
 
 
 # -- carrying it out -----------------------------------------------------------------------------------------------
@@ -312,7 +307,7 @@ def history(community: Community, name: str | None = None) -> tuple[Announcement
         return found
     content, _ = check(community)
     everything = select.select(content, community.clock(), drafts=True)
-    keys = set(named(everything, [name]))
+    keys = set(select.named(everything, [name]))
     return tuple(one for one in found if one.publication in keys)
 
 

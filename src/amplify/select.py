@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from amplify import calendar
 from amplify.cache import fingerprint
+from amplify.errors import AmplifyError
 from amplify.model import (
     Content,
     Contribution,
@@ -122,3 +123,36 @@ def _waiting(content: Content, now: datetime) -> Iterator[Held]:
             yield Held(key=key, title=one.title, channel="", reason="draft")
         elif one.date > now:
             yield Held(key=key, title=one.title, channel="", reason="future", since=one.date)
+
+
+def named(selection: Selection, names: Iterable[str]) -> tuple[Key, ...]:
+    """The publications that people mean by a key, a slug, a file or a title. Raises AmplifyError naming what there is."""
+    found: list[Key] = []
+    waiting = {str(one.key): one for one in selection.waiting}
+    for name in names:
+        wanted = name.casefold()
+        matches = [one.key for one in selection.publications if wanted in _names(one)]
+        if not matches:
+            held = next((one for one in waiting.values() if wanted in (str(one.key).casefold(), one.title.casefold())), None)
+            because = (
+                f"{held.title!r} is a draft or has a date to come; it cannot go."
+                if held
+                else f"There is nothing called {name!r} that is public."
+            )
+            known = ", ".join(one.path.strip("/") for one in selection.publications[:5])
+            raise AmplifyError(f"{because} Nothing was sent.\n  Possible:  {known}")
+        found += matches
+    return tuple(found)
+
+
+def _names(one: Publication) -> set[str]:
+    slug = one.path.strip("/").rsplit("/", 1)[-1]
+    return {
+        str(one.key).casefold(),
+        one.title.casefold(),
+        slug,
+        one.path.strip("/"),
+        one.at.file.as_posix(),
+        one.at.file.name,
+        f"{one.kind}/{slug}",
+    }
