@@ -26,6 +26,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal
@@ -96,7 +97,7 @@ class Ftp:
     def _connected(self) -> Iterator[Place]:
         options = self._options
         encrypted = (options.tls or ("none" if _loopback(options.host) else "required")) == "required"
-        ftp = Encrypted(context=self._context()) if encrypted else ftplib.FTP()  # noqa: S321 - where the settings say so
+        ftp = Encrypted(context=self._context) if encrypted else ftplib.FTP()  # noqa: S321 - where the settings say so
         try:
             self._log_in(ftp)
             yield Place(ftp, options)
@@ -121,6 +122,7 @@ class Ftp:
         except ftplib.all_errors as error:
             raise Transient(f"{options.host}:{options.port} cannot be reached: {_words(error)}") from error
 
+    @cached_property
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if self._options.certificate:

@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -26,10 +27,13 @@ from dulwich.objects import Blob, Commit
 from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
-from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
-from pyftpdlib.ioloop import IOLoop
-from pyftpdlib.servers import FTPServer
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # it stands on asyncore, as the library has it or as a package
+    from pyftpdlib.authorizers import DummyAuthorizer
+    from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
+    from pyftpdlib.ioloop import IOLoop
+    from pyftpdlib.servers import FTPServer
 
 USER, PASSWORD = "joyfe", "open sesame"
 
@@ -163,7 +167,7 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
         Answers.tls_control_required = Answers.tls_data_required = True
     server = FTPServer(("127.0.0.1", 0), Answers, ioloop=IOLoop())
     peer.port = server.address[1]
-    with _turning(lambda: server.serve_forever(timeout=0.02, blocking=False)):
+    with _turning(lambda: server.serve_forever(timeout=0.02, blocking=False, handle_exit=False)):
         yield peer
     server.close_all()
 

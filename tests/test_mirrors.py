@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import mirror_peers as peers
 import pytest
 from amplify import deliver, plan, registry
-from amplify.api import Mirror
+from amplify.api import Mirror, Secret
 from amplify.config import Plugged
 from amplify.errors import AmplifyError, Paused, Transient
 from amplify.model import Asset, Digest, Site
@@ -42,9 +43,14 @@ def asset(folder: Path, path: str, content: bytes) -> Asset:
     return Asset(path=PurePosixPath(path), digest=digest, size=len(content), type="text/html", source=source)
 
 
+@cache
+def _registry() -> registry.Registry:
+    return registry.load(Path("nowhere"))
+
+
 def make(folder: Path, plugin: str, **options: Any) -> Mirror:
     table = Plugged(name="place", plugin=plugin, options=options)
-    kind = registry.load(folder).channels[plugin]
+    kind = _registry().channels[plugin]
     works = registry.instance(table, kind, folder, folder / ".amplify", lambda: NOW).works
     assert isinstance(works, Mirror)
     return works
@@ -100,7 +106,7 @@ def _git(branch: Branch, home: Path, repository: str, **options: Any) -> Place:
 
 
 KINDS = ("folder", "sftp", "sftp-old", "ftp", "ftp-old", "ftps", "git", "git-http")
-LOGIN = {"username": USER, "password": PASSWORD}
+LOGIN = {"username": USER, "password": Secret(PASSWORD)}
 
 
 @pytest.fixture(scope="module")

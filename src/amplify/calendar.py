@@ -214,8 +214,12 @@ def _component(event: Event, url: str, host: str, hosts: str) -> Any:
     return component
 
 
+def _public(address: str | None) -> str:
+    return address if address and not text.meeting_room(address) else ""
+
+
 def _description(event: Event, hosts: str) -> str:
     """What an event is about, for a calendar: its theme, hosts, way in, questions and words."""
     questions = [f"Q{number}. {text.one_line(question)}" for number, question in enumerate(event.questions, 1)]
-    lines = [event.theme, f"Hosted by {hosts}" if hosts else "", event.url or "", *questions, text.excerpt(event.body, 1000)]
+    lines = [event.theme, f"Hosted by {hosts}" if hosts else "", _public(event.url), *questions, text.excerpt(event.body, 1000)]
     return "\n".join(text.one_line(line) for line in lines if line)

@@ -77,7 +77,7 @@ class Renderer:
             "own": self._own, "offered": self._offered, "excerpt": text.excerpt, "minutes": text.reading_minutes,
             "longday": self._longday, "day": self._day, "monthday": self._monthday, "month": self._month, "clock": self._clock,
             "weekday": self._weekday, "iso": times.iso, "timestamp": times.clock, "span": self._span, "absolute": self._absolute,
-            "local": self._local, "letter": self._letter,
+            "local": self._local, "letter": self._letter, "room": text.meeting_room,
         }  # fmt: skip
         return environment
 

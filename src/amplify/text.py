@@ -21,6 +21,10 @@ _BLOCKS = {"p", "br", "blockquote", "ul", "ol", "li", "pre", "code", "hr", "dl",
 _INLINE = {"a", "em", "strong", "b", "i", "s", "del", "sub", "sup", "abbr", "q", "cite", "small", "kbd"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _ATTRIBUTES = {"a": {"href", "title"}, "img": {"src", "alt", "title", "width", "height"}, "abbr": {"title"}, "ol": {"start"}}
+_ROOM = re.compile(
+    r"zoom\.|teams\.(microsoft|live)\.|meet\.google\.|webex\.|jit\.si|whereby\.|bigbluebutton|gotomeeting|[?&#](pwd|passcode)=",
+    re.IGNORECASE,
+)
 OFFERED = "offered"
 OWN = "own"
 
@@ -44,8 +48,10 @@ def _markdown() -> Any:
     from markdown.inlinepatterns import InlineProcessor
 
     class Autolink(InlineProcessor):
+        ANCESTOR_EXCLUDES = ("a",)
+
         def handleMatch(self, m: re.Match[str], data: str) -> tuple[Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
-            address = m.group(0).rstrip(".,;:!?'\"")
+            address = m.group(0).rstrip(".,;:!?'\"*_~")
             if address.endswith(")") and "(" not in address:
                 address = address.rstrip(")")
             link = Element("a", href=address)
@@ -108,6 +114,11 @@ def fit(text: str, limit: int) -> str:
         return text
     cut = text[: limit - 1]
     return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:.–-") + "…"
+
+
+def meeting_room(address: str) -> bool:
+    """Whether an address leads straight into a meeting; such links go by mail and never onto a public page (N96)."""
+    return bool(_ROOM.search(address))
 
 
 def reading_minutes(markdown: str) -> int:
