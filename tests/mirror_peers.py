@@ -31,7 +31,7 @@ from dulwich.web import make_wsgi_chain
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # it stands on asyncore, as the library has it or as a package
     from pyftpdlib.authorizers import DummyAuthorizer
-    from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
+    from pyftpdlib.handlers import FTPHandler, TLS_DTPHandler, TLS_FTPHandler
     from pyftpdlib.ioloop import IOLoop
     from pyftpdlib.servers import FTPServer
 
@@ -49,7 +49,11 @@ class Peer:
     fingerprint: str = ""
     certificate: Path = Path()
     key: Path = Path()
+    public: str = ""
     connections: int = 0
+    commands: list[str] = field(default_factory=list)
+    reused: list[bool] = field(default_factory=list)
+    """For each encrypted line for data, whether it took up an earlier session."""
 
     def renamed(self) -> bool:
         """Whether it is time to hang up."""
@@ -66,7 +70,7 @@ def sftp(root: Path, *, old: bool = False, port: int = 0) -> Iterator[Peer]:
     """An SFTP server; an `old` one does not know how to rename over a file that is there."""
     peer = Peer(root, key=root.with_suffix(".key"))
     host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
-    peer.fingerprint = host_key.get_fingerprint()
+    peer.fingerprint, peer.public = host_key.get_fingerprint(), host_key.export_public_key().decode().strip()
     user_key.write_private_key(str(peer.key))
 
     class Doors(asyncssh.SSHServer):
@@ -138,11 +142,19 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(root), perm="elradfmwMT")
 
+    class Data(TLS_DTPHandler):  # type: ignore[misc]
+        def handle_ssl_established(self) -> None:
+            peer.reused.append(self.socket.session_reused())
+
     class Answers(TLS_FTPHandler if tls else FTPHandler):  # type: ignore[misc]
         auth_failed_timeout = 0
 
         def on_connect(self) -> None:
             peer.connections += 1
+
+        def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+            peer.commands.append(cmd)
+            super().pre_process_command(line, cmd, arg)
 
         def ftp_RNTO(self, path: str) -> None:  # noqa: N802
             if old and os.path.lexists(path):
@@ -162,12 +174,13 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
         Answers.proto_cmds = {name: about for name, about in FTPHandler.proto_cmds.items() if name != "MLSD"}
     Answers.authorizer = authorizer
     if tls:
+        Answers.dtp_handler = Data
         _certificate(peer.certificate)
         Answers.certfile = str(peer.certificate)
         Answers.tls_control_required = Answers.tls_data_required = True
     server = FTPServer(("127.0.0.1", 0), Answers, ioloop=IOLoop())
     peer.port = server.address[1]
-    with _turning(lambda: server.serve_forever(timeout=0.02, blocking=False, handle_exit=False)):
+    with _turning(lambda: server.serve_forever(timeout=0.005, blocking=False, handle_exit=False)):
         yield peer
     server.close_all()
 
