@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 
-from amplify.scaffold import artwork
+from amplify.samples import artwork
 
 MEMBERS = 50
 LAST = datetime(2026, 1, 1, 20, 0)  # noqa: DTZ001 (written without a zone, as organisers write)

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def environment() -> dict[str, str]:
 
 def measure(contender: Contender) -> Cost:
     """Run a command to its end. Raises SystemExit when it fails."""
-    start = datetime.now(UTC)
+    start = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             contender.command,
@@ -90,7 +91,7 @@ def measure(contender: Contender) -> Cost:
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        wall = (datetime.now(UTC) - start).total_seconds()
+        wall = time.monotonic() - start
         if process.returncode:
             output.seek(0)
             raise SystemExit(f"{' '.join(contender.command)} ended with {process.returncode}:\n{output.read().decode(errors='replace')}")
@@ -129,7 +130,10 @@ class Sites:
     def __init__(self, folder: Path, size: int) -> None:
         self.size, self._folder = size, folder / str(size)
         if not self._folder.is_dir():
-            subprocess.run([PYTHON, str(HERE / "generate.py"), str(size), str(self._folder)], check=True)
+            part = folder / f"{size}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            subprocess.run([PYTHON, str(HERE / "generate.py"), str(size), str(part)], check=True)
+            part.rename(self._folder)
 
     def amplify(self, before: Callable[[Path], None] = lambda _: None) -> Contender:
         """`amplify publish`."""

@@ -1,7 +1,8 @@
 """Send each edition as mail, one message for each subscriber.
 
 `server = "outbox:"` writes the messages as files to `.amplify/outbox/`, where you can open them with any mail program:
-nobody gets these, and the record counts it as a rehearsal. A real server gets them over one or more connections:
+nobody gets these, and the record counts it as a rehearsal. So does `rehearsal = true` with any server. Else a real server
+gets them, over one or more connections:
 
     [[channel]]
     name = "newsletter"
@@ -455,7 +456,8 @@ def _quoted(value: str) -> bytes:
 def _email(options: Options, services: Services) -> Outbox | Server:
     if not 1 <= options.connections <= 50:
         raise ValueError("connections is between 1 and 50")
-    return Outbox(services) if options.server == "outbox:" else Server(options, services)
+    server = Server(options, services) if options.server != "outbox:" else None
+    return Outbox(services) if server is None or services.rehearsal else server
 
 
 @hookimpl

@@ -31,7 +31,7 @@ from dulwich.web import make_wsgi_chain
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # it stands on asyncore, as the library has it or as a package
     from pyftpdlib.authorizers import DummyAuthorizer
-    from pyftpdlib.handlers import FTPHandler, TLS_DTPHandler, TLS_FTPHandler
+    from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
     from pyftpdlib.ioloop import IOLoop
     from pyftpdlib.servers import FTPServer
 
@@ -52,8 +52,6 @@ class Peer:
     public: str = ""
     connections: int = 0
     commands: list[str] = field(default_factory=list)
-    reused: list[bool] = field(default_factory=list)
-    """For each encrypted line for data, whether it took up an earlier session."""
 
     def renamed(self) -> bool:
         """Whether it is time to hang up."""
@@ -142,10 +140,6 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(root), perm="elradfmwMT")
 
-    class Data(TLS_DTPHandler):  # type: ignore[misc]
-        def handle_ssl_established(self) -> None:
-            peer.reused.append(self.socket.session_reused())
-
     class Answers(TLS_FTPHandler if tls else FTPHandler):  # type: ignore[misc]
         auth_failed_timeout = 0
 
@@ -174,7 +168,6 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
         Answers.proto_cmds = {name: about for name, about in FTPHandler.proto_cmds.items() if name != "MLSD"}
     Answers.authorizer = authorizer
     if tls:
-        Answers.dtp_handler = Data
         _certificate(peer.certificate)
         Answers.certfile = str(peer.certificate)
         Answers.tls_control_required = Answers.tls_data_required = True

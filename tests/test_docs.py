@@ -14,7 +14,7 @@ from docs import reference
 from tests.conftest import Make
 from tests.kit import EDITION, SETTINGS, Community
 
-from amplify import config, model, records, render, say, text
+from amplify import config, fronts, model, render, say, text
 from amplify.frontmatter import split
 from amplify.validate import validate
 
@@ -76,9 +76,9 @@ def test_each_setting_has_an_example_and_the_examples_are_settings() -> None:
 
 
 FILES_TABLES = {
-    "editions": records.EditionFront, "contributions": records.ContributionFront, "episodes": records.EpisodeFront,
-    "audio, hosted elsewhere": records.AudioFront, "people": records.PersonFront, "chapters": records.ChapterFront,
-    "soundbites": records.SoundbiteFront, "events": records.EventFront, "members": records.MemberFront,
+    "editions": fronts.EditionFront, "contributions": fronts.ContributionFront, "episodes": fronts.EpisodeFront,
+    "audio, hosted elsewhere": fronts.AudioFront, "people": fronts.PersonFront, "chapters": fronts.ChapterFront,
+    "soundbites": fronts.SoundbiteFront, "events": fronts.EventFront, "members": fronts.MemberFront,
 }  # fmt: skip
 MEANINGS = {"date", "time", "length of time", "picture", "web address"}
 """What a text can be, more exactly."""
@@ -92,9 +92,9 @@ def test_each_key_of_the_front_matter_is_described_as_it_is(name: str) -> None:
 
 
 EXAMPLES = {
-    "docs/editions.md": (records.EditionFront, records.ContributionFront),
-    "docs/podcast.md": (records.EpisodeFront,),
-    "docs/events.md": (records.EventFront,),
+    "docs/editions.md": (fronts.EditionFront, fronts.ContributionFront),
+    "docs/podcast.md": (fronts.EpisodeFront,),
+    "docs/events.md": (fronts.EventFront,),
 }
 
 

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from amplify import feed, text
+from amplify import feed, letters, text
 from amplify.config import Community, Newsletter, Owner, Podcast, Settings
-from amplify.feed import Entry
+from amplify.letters import Entry
 from amplify.model import Audio, Chapter, Digest, Episode, Place, Slug, Soundbite
 from amplify.view import EpisodeCard, Person
 
@@ -341,13 +341,13 @@ def test_name_spaces_are_declared_once() -> None:
 def test_same_show_gives_the_same_bytes_in_every_process() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_feed as t;"
-        "sys.stdout.buffer.write(t.written(t.item(t.card(chapters=t.CHAPTERS))) + t.feed.atom(t.ENTRIES, t.SETTINGS, 'feed.atom'))"
+        "sys.stdout.buffer.write(t.written(t.item(t.card(chapters=t.CHAPTERS))) + t.letters.atom(t.ENTRIES, t.SETTINGS, 'feed.atom'))"
     )
     command = [sys.executable, "-c", program, str(Path(__file__).parent)]
 
     made = subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONHASHSEED": "1"}).stdout
 
-    assert made == written(item(card(chapters=CHAPTERS))) + feed.atom(ENTRIES, SETTINGS, "feed.atom")
+    assert made == written(item(card(chapters=CHAPTERS))) + letters.atom(ENTRIES, SETTINGS, "feed.atom")
 
 
 def test_reader_sees_what_was_written() -> None:
@@ -445,7 +445,7 @@ ID = "tag:community.example.org,2026:edition/ed-2"
 
 
 def test_newsletter_as_rss() -> None:
-    document = etree.fromstring(feed.rss(ENTRIES[:1], SETTINGS, "feed.xml"))
+    document = etree.fromstring(letters.rss(ENTRIES[:1], SETTINGS, "feed.xml"))
 
     assert [(child.tag, child.text) for child in document[0] if child.tag != "item"] == [
         ("title", "The Circuit"),
@@ -471,7 +471,7 @@ def test_newsletter_as_rss() -> None:
 
 
 def test_newsletter_as_atom() -> None:
-    found = feedparser.parse(feed.atom(ENTRIES, SETTINGS, "feed.atom"))
+    found = feedparser.parse(letters.atom(ENTRIES, SETTINGS, "feed.atom"))
 
     assert (found.bozo, found.version, found.feed.id, found.feed.updated) == (
         False,
@@ -489,7 +489,7 @@ def test_newsletter_as_atom() -> None:
 
 
 def test_newsletter_as_json_feed() -> None:
-    assert json.loads(feed.json_feed(ENTRIES[:1], SETTINGS, "feed.json")) == {
+    assert json.loads(letters.json_feed(ENTRIES[:1], SETTINGS, "feed.json")) == {
         "version": "https://jsonfeed.org/version/1.1",
         "title": "The Circuit",
         "home_page_url": f"{BASE}/",
@@ -516,20 +516,20 @@ def test_newsletter_as_json_feed() -> None:
 def test_identity_that_is_an_address_is_kept(identity: str) -> None:
     entry = replace(ENTRIES[0], id=identity)
 
-    assert [found.id for made in (feed.rss, feed.atom) for found in feedparser.parse(made((entry,), SETTINGS, "f")).entries] == [
+    assert [found.id for made in (letters.rss, letters.atom) for found in feedparser.parse(made((entry,), SETTINGS, "f")).entries] == [
         identity
     ] * 2
-    assert json.loads(feed.json_feed((entry,), SETTINGS, "f"))["items"][0]["id"] == identity
+    assert json.loads(letters.json_feed((entry,), SETTINGS, "f"))["items"][0]["id"] == identity
 
 
 def test_newsletter_without_editions_is_a_feed() -> None:
-    assert b"lastBuildDate" not in feed.rss((), SETTINGS, "feed.xml")
-    assert b"<updated>1970-01-01T00:00:00+00:00</updated>" in feed.atom((), SETTINGS, "feed.atom")
-    assert json.loads(feed.json_feed((), SETTINGS, "feed.json"))["items"] == []
+    assert b"lastBuildDate" not in letters.rss((), SETTINGS, "feed.xml")
+    assert b"<updated>1970-01-01T00:00:00+00:00</updated>" in letters.atom((), SETTINGS, "feed.atom")
+    assert json.loads(letters.json_feed((), SETTINGS, "feed.json"))["items"] == []
 
 
 def test_community_without_a_newsletter_lends_its_name() -> None:
-    assert b"<title>Chalk &amp; Circuit</title>" in feed.rss((), replace(SETTINGS, newsletter=None), "feed.xml")
+    assert b"<title>Chalk &amp; Circuit</title>" in letters.rss((), replace(SETTINGS, newsletter=None), "feed.xml")
 
 
 @settings(deadline=None)
@@ -537,9 +537,9 @@ def test_community_without_a_newsletter_lends_its_name() -> None:
 def test_any_words_survive_in_a_newsletter(title: str, html: str, author: str) -> None:
     clean = html.replace("\r\n", "\n").replace("\r", "\n")
     entry = replace(ENTRIES[0], title=title, html=clean, authors=(author,))
-    one = etree.fromstring(feed.rss((entry,), SETTINGS, "feed.xml"))[0].find("item")
-    other = etree.fromstring(feed.atom((entry,), SETTINGS, "feed.atom"))
-    third = json.loads(feed.json_feed((entry,), SETTINGS, "feed.json"))["items"][0]
+    one = etree.fromstring(letters.rss((entry,), SETTINGS, "feed.xml"))[0].find("item")
+    other = etree.fromstring(letters.atom((entry,), SETTINGS, "feed.atom"))
+    third = json.loads(letters.json_feed((entry,), SETTINGS, "feed.json"))["items"][0]
 
     assert one is not None
     assert one.findtext("title") == other.findtext("atom:entry/atom:title", "", NAMES) == third["title"] == shown(title)

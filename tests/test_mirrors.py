@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import sys
 import threading
 import traceback
@@ -274,7 +275,6 @@ class TestEveryPlace:
         assert not any(path.startswith("/") for path in place.listed())
 
 
-
 def _made_of(*kinds: str) -> Any:
     """A fixture that makes a place of each of these kinds."""
 
@@ -409,7 +409,9 @@ class TestEveryRemotePlace:
             ("git", {"repository": "x.git", "author": "me"}, "author is written like"),
         ],
     )
-    def test_what_cannot_work_is_said_before_anything_starts(self, tmp_path: Path, plugin: str, options: dict[str, Any], words: str) -> None:
+    def test_what_cannot_work_is_said_before_anything_starts(
+        self, tmp_path: Path, plugin: str, options: dict[str, Any], words: str
+    ) -> None:
         with pytest.raises((ValueError, AmplifyError), match=re.escape(words)) as raised:
             make(tmp_path, plugin, **options)
 
@@ -540,20 +542,34 @@ class TestFtp:
             raise OSError("no network in this test")
 
         monkeypatch.setattr(ftplib.FTP, "connect", connect)
-        for options in ({"host": "web.example.org"}, {"host": "127.0.0.1"}, {"host": "localhost"}, {"host": "web.example.org", "tls": "none"}):
+        for options in (
+            {"host": "web.example.org"},
+            {"host": "127.0.0.1"},
+            {"host": "localhost"},
+            {"host": "web.example.org", "tls": "none"},
+        ):
             with pytest.raises(Transient, match="no network"):
                 make(tmp_path, "ftp", path="x", **options).listing()
 
         assert asked == [True, False, False, False]
 
-    def test_files_and_lists_go_encrypted_in_the_session_of_the_commands(self, servers: Callable[[str], Peer], tmp_path: Path) -> None:
+    def test_lines_for_files_take_up_the_session_of_the_commands(
+        self, servers: Callable[[str], Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reused: list[bool | None] = []
+        unwrap = ssl.SSLSocket.unwrap
+
+        def watched(line: ssl.SSLSocket) -> socket.socket:
+            reused.append(line.session_reused)
+            return unwrap(line)
+
+        monkeypatch.setattr(ssl.SSLSocket, "unwrap", watched)
         place = _made("ftps", servers, tmp_path, ExitStack())
 
         place.publish(SITE)
 
-        assert place.peer
-        assert place.peer.reused
-        assert all(place.peer.reused)
+        assert len(reused) > len(SITE)
+        assert all(reused)
 
     def test_a_certificate_that_nobody_vouches_for_is_refused(self, servers: Callable[[str], Peer], tmp_path: Path) -> None:
         place = _made("ftps", servers, tmp_path, ExitStack())

@@ -76,6 +76,46 @@ class TestAYes:
         assert "--at is for rehearsals" in ran.err
 
 
+class TestARehearsal:
+    def test_through_a_real_server_leaves_nothing(self, joy: Community, peer: Peer) -> None:
+        joy.write({"amplify.toml": settings(peer, "rehearsal = true")})
+
+        ran = joy.run("publish", "--yes")
+
+        assert (ran.status, peer.taken, len(joy.mails())) == (0, [], 6)
+        assert "REHEARSAL: nobody gets these" in ran.out
+
+    def test_leaves_the_real_thing_due(self, joy: Community, peer: Peer) -> None:
+        joy.write({"amplify.toml": settings(peer, "rehearsal = true")})
+        joy.run("publish", "--yes")
+        joy.write({"amplify.toml": settings(peer)})
+
+        joy.run("publish", "--yes")
+
+        assert Counter(peer.recipients()) == Counter(PEOPLE)
+
+
+class TestANewName:
+    def test_of_a_file_is_noticed(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+        (joy.root / "editions" / "joy.md").rename(joy.root / "editions" / "much-joy.md")
+
+        ran = joy.run("publish", "--yes")
+
+        assert len(peer.taken) == 6
+        assert 'if it is "Joy in November" under a new name, write  id: joy' in " ".join(ran.out.split()).replace("write id:", "write  id:")
+
+    def test_of_a_channel_in_mid_send_goes_on_where_it_was(self, joy: Community, peer: Peer) -> None:
+        joy.write({"amplify.toml": settings(peer, "per_day = 4")})
+        joy.run("publish", "--yes")
+        renamed = settings(peer).replace('name = "newsletter"', 'name = "letter"\nwas = ["newsletter"]')
+        joy.write({"amplify.toml": renamed})
+
+        joy.run("publish", "--yes")
+
+        assert Counter(peer.recipients()) == Counter(PEOPLE)
+
+
 class TestWhatTheServerSays:
     def test_about_one_person_stays_with_that_person(self, joy: Community, peer: Peer) -> None:
         peer.refuse["p2@example.org"] = "550 5.1.1 no such user"

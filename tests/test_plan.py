@@ -131,6 +131,38 @@ class TestWhatStays:
         assert held(planned([], waiting=waiting)) == {"edition/x": "draft"}
 
 
+class TestOneThingOneIdentity:
+    def test_a_file_that_lost_its_name_is_not_sent_again(self) -> None:
+        sent, renamed = edition("joy"), edition("joy-in-november")
+
+        made = planned([renamed], [announced(sent)])
+
+        assert held(made) == {"edition/joy-in-november": "renamed?"}
+        assert "write  id: joy  into editions/joy-in-november.md" in made.held[0].hint
+
+    def test_a_conflict_copy_is_not_sent(self) -> None:
+        sent = edition("joy")
+        copy = replace(sent, key=Key("edition/joy-2"), path="editions/joy-2/")
+
+        assert held(planned([sent, copy], [announced(sent)])) == {"edition/joy-2": "copy?"}
+
+    def test_a_channel_under_a_new_name_sends_nothing_again(self) -> None:
+        joy = edition()
+        elsewhere = replace(announced(joy), channel="old-name")
+
+        assert held(planned([joy], [elsewhere])) == {"edition/joy": "renamed?"}
+
+    def test_what_really_is_new_goes_when_a_person_says_so(self) -> None:
+        sent, new = edition("joy"), edition("more-joy")
+
+        assert opening(planned([new], [announced(sent)], wanted=Wanted(announce=(new.key,)))) == [new.key]
+
+    def test_something_old_that_is_gone_holds_nothing(self) -> None:
+        old = replace(announced(edition("old")), opened=NOW - timedelta(days=30))
+
+        assert opening(planned([edition("new")], [old])) == ["edition/new"]
+
+
 class TestRehearsals:
     def test_a_rehearsed_edition_is_due_with_a_real_server(self) -> None:
         joy = edition()

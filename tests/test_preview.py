@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amplify import compose, pipeline, preview, rules
+from amplify import compose, desk, pipeline, preview, rules
 from amplify.errors import AmplifyError
 from amplify.pages import Views
 from amplify.preview import Preview
@@ -440,7 +440,7 @@ def test_a_mail_is_exactly_what_would_be_sent(look: Browser) -> None:
         built, settings = pipeline.build(community, NOW, drafts=True), community.settings
     publication = next(one for one in built.selection.publications if one.path == "editions/2026-11/")
     html = compose.mail(publication, Views(built.selection, settings), Renderer(settings), NOW).html or ""
-    for token, value in compose.values(publication, settings, preview.READER).items():
+    for token, value in compose.values(publication, settings, desk.READER).items():
         html = html.replace(token, value)
     assert look.ask("/-/mail/2026-11/message.html").text == html
     assert "EXAMPLE" in html
@@ -464,7 +464,7 @@ def test_night_and_day_are_chosen_by_the_view(look: Browser, view: str, query: s
 
 def test_words_about_night_are_left_alone() -> None:
     html = "<head><style>a{}</style></head><p>(prefers-color-scheme: dark)</p>"
-    assert "(prefers-color-scheme: dark)" in preview.as_seen(html, "https://example.org/", dark=True)
+    assert "(prefers-color-scheme: dark)" in desk.as_seen(html, "https://example.org/", dark=True)
 
 
 def test_pictures_that_are_not_online_yet_are_seen(look: Browser) -> None:
@@ -580,7 +580,7 @@ def test_problems_are_told_even_where_their_page_is_broken(own: Browser) -> None
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:
-    trouble = preview.trouble_of(PermissionError(13, "Permission denied", "editions/2026-11.md"))
+    trouble = desk.trouble_of(PermissionError(13, "Permission denied", "editions/2026-11.md"))
     assert trouble.words == "editions/2026-11.md cannot be read: Permission denied."
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from amplify import compose, config, folder, rules, scaffold, select, text
+from amplify import compose, config, folder, questions, rules, scaffold, select, text
 from amplify.cache import Cache, digest_file
 from amplify.errors import Problem
 from amplify.model import (
@@ -167,7 +167,7 @@ def test_sample_community_has_no_errors(tmp_path: Path) -> None:
 
 
 def test_new_community_is_told_what_is_still_to_write(tmp_path: Path) -> None:
-    scaffold.write(tmp_path / "c", scaffold.files(scaffold.Answers(name="JoyFE", contact="me@joyfe.school"), NOW.date()))
+    scaffold.write(tmp_path / "c", scaffold.files(questions.Answers(name="JoyFE", contact="me@joyfe.school"), NOW.date()))
     known = config.load(tmp_path / "c")
 
     assert said_in(known, tmp_path) == ["C18", "F30", "N74"]

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from amplify import config, folder, scaffold
+from amplify import config, folder, questions, samples, scaffold
 from amplify.cache import Cache, write_whole
 from amplify.errors import AmplifyError, FolderError
 from amplify.frontmatter import split
 from amplify.model import Placement, Slug
-from amplify.scaffold import Answers
+from amplify.questions import Answers
 from amplify.text import one_line
 
 TODAY = date(2026, 11, 22)
@@ -43,18 +43,18 @@ def settings_of(answers: Answers) -> config.Settings:
 
 
 def test_there_are_five_questions_each_answered_by_enter_but_the_name() -> None:
-    assert [question.key for question in scaffold.QUESTIONS] == ["name", "kind", "contact", "url", "timezone"]
-    assert [question.key for question in scaffold.QUESTIONS if question.default() is None] == ["name"]
+    assert [question.key for question in questions.QUESTIONS] == ["name", "kind", "contact", "url", "timezone"]
+    assert [question.key for question in questions.QUESTIONS if question.default() is None] == ["name"]
 
 
 def test_a_name_alone_makes_both_with_no_address_yet() -> None:
-    answers = scaffold.answers({"name": "JoyFE", "timezone": "Europe/London"})
+    answers = questions.answers({"name": "JoyFE", "timezone": "Europe/London"})
     assert answers == Answers(name="JoyFE", kind="both", contact="", url="", timezone="Europe/London")
 
 
 def test_all_wrong_answers_are_reported_together() -> None:
     with pytest.raises(AmplifyError) as error:
-        scaffold.answers({"name": "", "kind": "blog", "contact": "me", "url": "ftp://x", "timezone": "Leeds"})
+        questions.answers({"name": "", "kind": "blog", "contact": "me", "url": "ftp://x", "timezone": "Leeds"})
     assert [line.partition(":")[0] for line in str(error.value).splitlines()] == [
         "name", "kind", "contact", "url", "timezone", "Nothing was made."
     ]  # fmt: skip
@@ -62,7 +62,7 @@ def test_all_wrong_answers_are_reported_together() -> None:
 
 @pytest.mark.parametrize("written", ["both", "B", " Both "])
 def test_a_kind_may_be_shortened(written: str) -> None:
-    assert scaffold.read_kind(written) == "both"
+    assert questions.read_kind(written) == "both"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_kind_may_be_shortened(written: str) -> None:
     [("", ""), ("not yet", ""), ("joyfe.org", "https://joyfe.org/"), ("http://joyfe.org/news/", "http://joyfe.org/news/")],
 )
 def test_a_web_address_is_completed(written: str, url: str) -> None:
-    assert scaffold.read_url(written) == url
+    assert questions.read_url(written) == url
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_a_web_address_is_completed(written: str, url: str) -> None:
 )
 def test_what_is_no_web_address_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="is no web address"):
-        scaffold.read_url(written)
+        questions.read_url(written)
 
 
 @pytest.mark.parametrize("written", ["me", "me@", "a b@example.org", "a@b@example.org", "<a@example.org>", "a@example.org\x00"])
 def test_what_is_no_mail_address_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="is no e-mail address"):
-        scaffold.read_contact(written)
+        questions.read_contact(written)
 
 
 # -- the clock -----------------------------------------------------------------------------------------------------
@@ -93,23 +93,23 @@ def test_what_is_no_mail_address_is_refused(written: str) -> None:
 @pytest.mark.parametrize("tz", ["Europe/Paris", ":Europe/Paris", "/usr/share/zoneinfo/Europe/Paris"])
 def test_the_clock_of_the_environment_comes_first(tz: str, tmp_path: Path) -> None:
     (tmp_path / "timezone").write_text("Asia/Tokyo\n")
-    assert scaffold.guess_timezone({"TZ": tz}, tmp_path) == "Europe/Paris"
+    assert questions.guess_timezone({"TZ": tz}, tmp_path) == "Europe/Paris"
 
 
 def test_the_clock_of_the_computer_is_where_localtime_points(tmp_path: Path) -> None:
     (tmp_path / "localtime").symlink_to("/var/db/timezone/zoneinfo/America/Argentina/Ushuaia")
-    assert scaffold.guess_timezone({}, tmp_path) == "America/Argentina/Ushuaia"
+    assert questions.guess_timezone({}, tmp_path) == "America/Argentina/Ushuaia"
 
 
 def test_the_clock_may_be_written_in_etc_timezone(tmp_path: Path) -> None:
     (tmp_path / "localtime").write_bytes(b"TZif2")
     (tmp_path / "timezone").write_text("Asia/Tokyo\n")
-    assert scaffold.guess_timezone({}, tmp_path) == "Asia/Tokyo"
+    assert questions.guess_timezone({}, tmp_path) == "Asia/Tokyo"
 
 
 @pytest.mark.parametrize("tz", ["", "GMT Standard Time", "../../etc/passwd", "Etc/UTC", "\x00"])
 def test_a_clock_that_says_nothing_is_utc(tz: str, tmp_path: Path) -> None:
-    assert scaffold.guess_timezone({"TZ": tz}, tmp_path) == "UTC"
+    assert questions.guess_timezone({"TZ": tz}, tmp_path) == "UTC"
 
 
 # -- the folder as a value -----------------------------------------------------------------------------------------
@@ -176,14 +176,14 @@ def test_answers_that_are_none_make_no_files() -> None:
 
 
 @pytest.mark.parametrize("kind", ["newsletter", "podcast", "both"])
-def test_a_naughty_name_makes_a_folder_without_problems(kind: scaffold.Kind, tmp_path: Path) -> None:
+def test_a_naughty_name_makes_a_folder_without_problems(kind: questions.Kind, tmp_path: Path) -> None:
     assert made(tmp_path, Answers(NAUGHTY, kind, "a@example.org", "https://example.org/x", "Europe/London")).problems == ()
 
 
 @given(NAMES)
 def test_any_name_is_what_the_settings_say(name: str) -> None:
     settings = settings_of(Answers(name, "newsletter", "a@example.org"))
-    assert settings.community.name == scaffold.read_name(name)
+    assert settings.community.name == questions.read_name(name)
     assert settings.newsletter is not None
     assert parseaddr(settings.newsletter.sender)[1] == "a@example.org"
 
@@ -191,11 +191,11 @@ def test_any_name_is_what_the_settings_say(name: str) -> None:
 @given(NAMES)
 def test_any_name_can_stand_in_the_sample_edition(name: str) -> None:
     data = scaffold.files(Answers(name, "newsletter"), TODAY)[PurePosixPath("editions/2026-11.md")]
-    assert scaffold.read_name(name) in split(data, "editions/2026-11.md").values["title"]
+    assert questions.read_name(name) in split(data, "editions/2026-11.md").values["title"]
 
 
 def test_the_artwork_is_what_directories_ask_for() -> None:
-    data = scaffold.artwork()
+    data = samples.artwork()
     with Image.open(BytesIO(data)) as image:
         assert (image.format, image.mode, image.size, image.info["dpi"]) == ("JPEG", "RGB", (1400, 1400), (72, 72))
     assert len(data) < 60_000
@@ -263,7 +263,7 @@ def test_a_folder_that_is_a_community_is_left_alone(tmp_path: Path) -> None:
 def test_the_folder_one_is_in_is_called_this_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(tmp_path)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(AmplifyError, match="^This folder is a community already"):
+    with pytest.raises(AmplifyError, match=r"^This folder is a community already"):
         scaffold.write(Path(), scaffold.files(JOYFE, TODAY))
 
 

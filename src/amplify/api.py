@@ -92,6 +92,8 @@ class Services:
     cache: Path
     clock: Callable[[], datetime]
     log: logging.Logger
+    rehearsal: bool = False
+    """The settings say `rehearsal = true`: whatever is sent must stay on this machine (`traits.outside` False)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from urllib.parse import quote, urljoin, urlsplit
 
+from amplify import text
+from amplify.api import Traits
 from amplify.cache import digest, fingerprint
 from amplify.config import Newsletter, Settings
 from amplify.errors import FolderError, Problem
@@ -46,6 +48,21 @@ def mail(publication: Publication, views: Views, renderer: Renderer, opened: dat
     return Message(
         publication=publication.key, form="mail", language=view.edition.language, subject=view.edition.subject, text=plain, html=html,
         link=link, date=opened, headers=headers, fields=tuple(tokens.values()), digest=digest(f"{headers}{plain}{html}".encode()),
+    )  # fmt: skip
+
+
+def post(publication: Publication, views: Views, channel: str, plugin: str, traits: Traits, opened: datetime) -> Message:
+    """A publication as a post: the organiser's words for that channel, else its title; then the link, within the limit."""
+    view = _view(publication, views)
+    link = urljoin(views.base, publication.path)
+    own = publication.words.get(channel) or publication.words.get(plugin) or f"{publication.title}. {view.edition.summary}".rstrip(". ")
+    room = traits.limit - len(link) - 1 if traits.limit else len(own)
+    words = f"{text.fit(text.one_line(own), room)} {link}" if link not in own else text.fit(own, traits.limit or len(own))
+    image = (view.edition.image,) if view.edition.image and traits.media else ()
+    html = None if traits.form == "post" else text.html(view.edition.summary or own, text.OWN, views.base)
+    return Message(
+        publication=publication.key, form=traits.form, language=view.edition.language, subject=publication.title, text=words, html=html,
+        link=link, date=opened, media=image, digest=digest(f"{words}{html}".encode()),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from amplify.config import Settings
 from amplify.errors import Problem
 from amplify.frontmatter import LARGEST, Broken, split
 from amplify.model import Asset, Content, Contribution, Digest, Edition, Episode, Event, Member, Placement
-from amplify.records import SLUG, Reading
+from amplify.reading import SLUG, Reading
 
 Record = Member | Contribution | Edition | Episode | Event
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}

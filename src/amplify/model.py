@@ -492,9 +492,9 @@ class MirrorStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceStep:
-    """A publication that a channel sends: `opens` now, or goes on; `left` recipients of `left + delivered`, and `doubt` to ask about.
+    """A publication that a channel sends, in its `form`: `opens` now, or goes on.
 
-    `per_day` is the channel's limit, `today` what is left of it.
+    `left` recipients of `left + delivered`, and `doubt` to ask about; `per_day` is the channel's limit, `today` what is left of it.
     """
 
     publication: Publication
@@ -508,6 +508,7 @@ class AnnounceStep:
     changed: bool
     per_day: int | None = None
     today: int | None = None
+    form: Literal["mail", "post", "article"] = "mail"
 
 
 Reason = Literal["draft", "future", "archive", "quiet", "rehearsed only", "audience empty", "not online yet", "copy?", "renamed?"]
@@ -522,6 +523,8 @@ class Held:
     channel: str
     reason: Reason
     since: datetime | None = None
+    hint: str = ""
+    """What settles it, where a person has to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

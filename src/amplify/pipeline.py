@@ -28,7 +28,7 @@ from amplify.cache import Cache
 from amplify.config import Plugged, Settings
 from amplify.deliver import LIMIT_REACHED, Job, Pace, Progress, World
 from amplify.errors import AmplifyError, Busy, FolderError, Problem
-from amplify.model import Announcement, AnnounceStep, Content, MirrorStep, Plan, Site, State
+from amplify.model import Announcement, AnnounceStep, Content, Message, MirrorStep, Plan, Site, State
 from amplify.pages import Views
 from amplify.plan import Outlet, Wanted
 from amplify.registry import Instance
@@ -77,35 +77,22 @@ def opened(root: Path, clock: Clock = now) -> Iterator[Community]:
 def restore(root: Path, file: Path) -> Path | None:
     """Put a saved record in the place of this one; where this one is kept, if there was one."""
     settings = configuration.load(root)
-    with _held(root / STATE):
+    with state.held(root / STATE):
         return state.restore(root / settings.state.database, file, root / STATE / "snapshots", now())
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise Busy(
-            "Another  amplify publish  is at work in this folder. Nothing was done here.\n"
-            "  Wait until it is finished, then look:  amplify status"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
 def alone(community: Community) -> Iterator[None]:
     """Hold the community, so that nobody else publishes; what a dead holder was sending becomes in doubt. Raises Busy."""
-    with _held(community.state):
+    with state.held(community.state):
         community.store.recover(community.clock())
         yield
+
+
+def recover(community: Community) -> None:
+    """If nobody is at work here, what a dead holder was sending becomes in doubt, so that it is shown as what it is."""
+    with contextlib.suppress(Busy), alone(community):
+        pass
 
 
 # -- as far as the plan --------------------------------------------------------------------------------------------
@@ -135,7 +122,19 @@ def examine(community: Community) -> tuple[Problem, ...]:
     except FolderError as error:
         trouble = error.problems
     content, problems = check(community)
-    return (*trouble, *problems, *rules.advice(content, community.settings, community.clock()))
+    found = (*trouble, *problems, *rules.advice(content, community.settings, community.clock()))
+    return found if any(one.severity == "error" for one in found) else (*found, *_would_stop(community))
+
+
+def _would_stop(community: Community) -> tuple[Problem, ...]:
+    """What only shows when everything is rendered, or would really be sent."""
+    try:
+        build(community, community.clock(), drafts=True)
+        if any(isinstance(one.works, Announcer) and not one.local for one in channels(community)):
+            online.check_address(community.settings)
+    except FolderError as error:
+        return error.problems
+    return ()
 
 
 def build(community: Community, at: datetime, *, drafts: bool = False) -> Built:
@@ -193,7 +192,7 @@ def prepare(community: Community, options: Options) -> Prepared:
         [planning.mirror(name, built.site, listing) for name, listing in listings.items()],
         built.selection,
         [outlet(community, one) for one in made if isinstance(one.works, Announcer)],
-        community.store.announcements(),
+        _history(community, made),
         community.store.audience,
         community.settings,
         _wanted(built.selection, options),
@@ -206,12 +205,20 @@ def prepare(community: Community, options: Options) -> Prepared:
     return Prepared(plan=plan, built=built, channels=made)
 
 
+def _history(community: Community, made: Iterable[Instance]) -> tuple[Announcement, ...]:
+    """The record, under the names that the channels have now."""
+    now_called = {old: one.table.name for one in made for old in one.table.was}
+    return tuple(replace(one, channel=now_called.get(one.channel, one.channel)) for one in community.store.announcements())
+
+
 def _judge(community: Community, built: Built, plan: Plan) -> None:
     """Hold everything that is about to leave against the rules. Raises FolderError; advice is for `amplify check`."""
     settings = community.settings
     found = list(rules.advice(built.content, settings, plan.now))
     views, renderer = Views(built.selection, settings), Renderer(settings)
     for step in plan.announce:
+        if step.form != "mail":
+            continue
         message = compose.mail(step.publication, views, renderer, plan.now)
         found += [replace(one, file=step.publication.at.file.as_posix()) for one in rules.mail(message)]
     if errors := [one for one in found if one.severity == "error"]:
@@ -242,7 +249,7 @@ def outlet(community: Community, one: Instance) -> Outlet:
     traits = one.works.traits
     return Outlet(
         table=one.table, outside=not one.local, rehearsal=one.rehearsal, subscribers=traits.audience == "subscribers",
-        per_day=traits.per_day, today=limits.left,
+        per_day=traits.per_day, today=limits.left, form=traits.form,
     )  # fmt: skip
 
 
@@ -333,12 +340,15 @@ def _announce(
     real = any(not step.rehearsal for step in steps)
     serving = online.serving(prepared.channels) if real else None
     state.snapshot(store, community.state / "snapshots", community.clock())
+    for one in prepared.channels:
+        for old in one.table.was:
+            store.rename(old, one.table.name)
     run = store.begin_run(community.clock())
     announcements = [(step, _opened(community, step, by_name[step.channel])) for step in steps]
     online.put_mark(store, serving, community.state / "cache")
     views, renderer = Views(prepared.built.selection, community.settings), Renderer(community.settings)
     for step, announcement in announcements:
-        message = compose.mail(step.publication, views, renderer, announcement.opened)
+        message = _composed(step, by_name[step.channel], views, renderer, announcement.opened)
         _send(
             community,
             step,
@@ -350,6 +360,13 @@ def _announce(
         )
     store.end_run(run, community.clock())
     online.put_mark(store, serving, community.state / "cache")
+
+
+def _composed(step: AnnounceStep, one: Instance, views: Views, renderer: Renderer, opened: datetime) -> Message:
+    assert isinstance(one.works, Announcer)  # noqa: S101 - the plan holds announcers
+    if step.form == "mail":
+        return compose.mail(step.publication, views, renderer, opened)
+    return compose.post(step.publication, views, step.channel, one.table.plugin, one.works.traits, opened)
 
 
 def _send(

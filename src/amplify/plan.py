@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Literal
 
 from amplify import times
 from amplify.config import Plugged, Settings
@@ -29,6 +30,7 @@ class Outlet:
     per_day: int | None = None
     today: int | None = None
     """How many may still go today, where there is a limit."""
+    form: Literal["mail", "post", "article"] = "mail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +70,12 @@ def plan(
 ) -> Plan:
     """Everything that would happen at `now`. Counts, never lists of people."""
     opened = {(one.publication, one.channel, one.rehearsal): one for one in history}
+    known = {one.key: one for one in selection.publications} | dict.fromkeys((held.key for held in selection.waiting), None)
+    names = frozenset(outlet.table.name for outlet in outlets)
     decisions: list[AnnounceStep | Held] = []
     for outlet in () if wanted.site_only else outlets:
         if not wanted.channels or outlet.table.name in wanted.channels:
-            decisions += _Decider(now, outlet, opened, audience, settings, wanted).decide(selection.publications)
+            decisions += _Decider(now, outlet, names, opened, known, audience, settings, wanted).decide(selection.publications)
     ours = [one for one in opened.values() if any(one.channel == outlet.table.name for outlet in outlets)]
     return Plan(
         now=now,
@@ -89,7 +93,9 @@ class _Decider:
 
     now: datetime
     outlet: Outlet
+    names: frozenset[str]
     opened: Mapping[tuple[Key, str, bool], Announcement]
+    known: Mapping[Key, Publication | None]
     audience: Callable[[str], int]
     settings: Settings
     wanted: Wanted
@@ -105,9 +111,39 @@ class _Decider:
                 yield from self._goes_on(one, known)
             elif reason := self._held_back(one, rehearsed_newer):
                 yield Held(key=one.key, title=one.title, channel=self.outlet.table.name, reason=reason, since=one.due)
+            elif doubtful := self._same_thing(one):
+                yield doubtful
             else:
                 yield self._opens(one)
             rehearsed_newer = rehearsed_newer or self._rehearsed(one)
+
+    def _same_thing(self, one: Publication) -> Held | None:
+        """Whether it looks like something that was announced already, under another name: one thing has one identity."""
+        if one.key in self.wanted.announce:
+            return None
+        name = one.path.strip("/").rsplit("/", 1)[-1]
+        new = f"if it is new:  amplify publish --announce {name}"
+        for past in self.opened.values():
+            if past.rehearsal != self.outlet.rehearsal or self.now - past.opened > self.settings.publish.window:
+                continue
+            if past.publication == one.key and past.channel not in self.names:
+                was = (
+                    f'if {self.outlet.table.name} is {past.channel} under a new name, write  was = ["{past.channel}"]  into its [[channel]]'
+                )
+                return self._doubtful(one, "renamed?", f"{was}; {new}")
+            if past.channel != self.outlet.table.name:
+                continue
+            if past.publication not in self.known:
+                identity = past.publication.rsplit("/", 1)[-1]
+                was = f'if it is "{past.title}" under a new name, write  id: {identity}  into {one.at.file.as_posix()}'
+                return self._doubtful(one, "renamed?", f"{was}; {new}")
+            twin = self.known[past.publication]
+            if twin and twin.kind == one.kind and (twin.title.casefold(), twin.due) == (one.title.casefold(), one.due):
+                return self._doubtful(one, "copy?", f"if it is a copy of {twin.at.file.as_posix()}, remove it; {new}")
+        return None
+
+    def _doubtful(self, one: Publication, reason: Reason, hint: str) -> Held:
+        return Held(key=one.key, title=one.title, channel=self.outlet.table.name, reason=reason, since=one.due, hint=hint)
 
     def _rehearsed(self, one: Publication) -> bool:
         return not self.outlet.rehearsal and (one.key, self.outlet.table.name, True) in self.opened
@@ -133,7 +169,7 @@ class _Decider:
     def _opens(self, one: Publication) -> AnnounceStep:
         return AnnounceStep(publication=one, channel=self.outlet.table.name, opens=True, left=self._size(one), delivered=0,
                             outside=self.outlet.outside, rehearsal=self.outlet.rehearsal, changed=False,
-                            per_day=self.outlet.per_day, today=self.outlet.today)  # fmt: skip
+                            per_day=self.outlet.per_day, today=self.outlet.today, form=self.outlet.form)  # fmt: skip
 
     def _goes_on(self, one: Publication, known: Announcement) -> Iterator[AnnounceStep]:
         left, doubt = sum(known.counts.get(state, 0) for state in _UNFINISHED), known.counts.get(State.DOUBT, 0)
@@ -141,7 +177,7 @@ class _Decider:
             yield AnnounceStep(publication=one, channel=self.outlet.table.name, opens=False, left=left, doubt=doubt,
                                delivered=known.counts.get(State.DELIVERED, 0), outside=self.outlet.outside,
                                rehearsal=self.outlet.rehearsal, changed=known.digest != one.digest,
-                               per_day=self.outlet.per_day, today=self.outlet.today)  # fmt: skip
+                               per_day=self.outlet.per_day, today=self.outlet.today, form=self.outlet.form)  # fmt: skip
 
 
 def nothing_to_do(plan: Plan) -> bool:

@@ -14,8 +14,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from http import HTTPStatus
@@ -25,25 +25,18 @@ from socketserver import TCPServer
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, quote, unquote
 
-from amplify import compose, config, pipeline, rules
-from amplify import plan as planning
+from amplify import config, pipeline
 from amplify import select as selecting
-from amplify.api import Announcer, Traits
+from amplify.api import Announcer
 from amplify.cache import digest, fingerprint
 from amplify.config import Settings
-from amplify.errors import AmplifyError, FolderError, Problem
-from amplify.model import Announcement, AnnounceStep, Asset, Digest, Edition, Episode, Held, Publication, Recipient
-from amplify.pages import Views
+from amplify.desk import CLIPPED, NO_TROUBLE, Asked, Desk, Letter, Trouble, as_seen, desk, letter, mail_name, trouble_of
+from amplify.errors import AmplifyError
+from amplify.model import Asset, Digest
 from amplify.pipeline import Built, Clock, Community
-from amplify.plan import Outlet, Wanted
-from amplify.registry import Instance
 from amplify.render import Renderer, templates
-from amplify.select import Selection
 
 WATCHED = (config.FILE, "contributions", "editions", "episodes", "events", "members", "templates", "plugins", "assets")
-CLIPPED = 102 * 1024
-"""Bytes of HTML above which a large mail provider cuts a mail off."""
-READER = Recipient(id="example", address="reader@example.org", name="", language="", token="EXAMPLE")  # noqa: S106 - nobody's
 _HTML = "text/html; charset=utf-8"
 _MAIL = re.compile(r"/-/mail/(?P<name>[a-z0-9-]+(?:/[a-z0-9-]+)*)(?:/(?P<file>message\.(?:html|txt)))?/?")
 _RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))", re.ASCII)
@@ -67,14 +60,6 @@ def serve(root: Path, port: int, clock: Clock = pipeline.now, ready: Callable[[s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Why nothing can be shown: problems of the folder, or words."""
-
-    problems: tuple[Problem, ...] = ()
-    words: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """What is answered until something changes; `version` changes with it."""
 
@@ -82,61 +67,7 @@ class Shown:
     at: datetime
     settings: Settings
     built: Built | None = None
-    trouble: Trouble = Trouble()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """A publication as one reader would get it by mail."""
-
-    publication: Publication
-    language: str
-    subject: str
-    preheader: str
-    sender: str
-    html: str
-    text: str
-    problems: tuple[Problem, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the HTML."""
-        return len(self.html.encode())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What one channel would do with a publication: `step` now, `held` why not, `done` what it did; none: once it is public."""
-
-    channel: str
-    traits: Traits
-    rehearsal: bool
-    people: int
-    words: str
-    step: AnnounceStep | None = None
-    held: Held | None = None
-    done: Announcement | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A publication on the desk. `held` where it is a draft or has a date to come; `spare` are words for channels that are not there."""
-
-    publication: Publication
-    language: str
-    held: Held | None
-    mail: str
-    lines: tuple[Line, ...]
-    spare: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """Everything that goes out as a unit, newest first, and what is worth mending; `trouble` where the channels cannot be asked."""
-
-    rows: tuple[Row, ...]
-    advice: tuple[Problem, ...] = ()
-    trouble: Trouble = Trouble()
+    trouble: Trouble = NO_TROUBLE
 
 
 def signature(root: Path) -> Digest:
@@ -207,7 +138,7 @@ class Folder:
         with self._lock:
             shown = self.shown()
             if shown.built and name not in self._letters:
-                self._letters[name] = _letter(name, shown, shown.built, self._renderer)
+                self._letters[name] = letter(name, shown.built, shown.settings, shown.at, self._renderer)
             return self._letters.get(name)
 
     def desk(self) -> Desk:
@@ -216,120 +147,18 @@ class Folder:
             shown = self.shown()
             if self._desk is None and shown.built:
                 with pipeline.opened(self._root, self._clock) as community:
-                    self._desk = _desk(community, shown.built, shown.at)
+                    self._desk = desk(shown.built, shown.settings, shown.at, _asked(community))
             return self._desk or Desk(rows=(), trouble=shown.trouble)
 
 
-def trouble_of(error: Exception) -> Trouble:
-    """What went wrong, for people."""
-    if isinstance(error, FolderError):
-        return Trouble(problems=error.problems)
-    if isinstance(error, AmplifyError):
-        return Trouble(words=str(error))
-    _log.debug("the folder cannot be shown", exc_info=error)
-    if isinstance(error, OSError) and error.filename:
-        return Trouble(words=f"{error.filename} cannot be read: {error.strerror}.")
-    return Trouble(words=f"{type(error).__name__}: {error}\nIf you changed a template or a plugin just now, look there first.")
-
-
-# -- one edition as mail -------------------------------------------------------------------------------------------
-
-
-def mail_name(publication: Publication) -> str:
-    """What stands after `/-/mail/`: an edition's slug, or `episodes/slug`."""
-    return publication.path.strip("/").removeprefix("editions/")
-
-
-def _letter(name: str, shown: Shown, built: Built, renderer: Renderer) -> Letter | None:
-    publication = next((one for one in built.selection.publications if mail_name(one) == name), None)
-    if publication is None or shown.settings.newsletter is None:
-        return None
-    message = compose.mail(publication, Views(built.selection, shown.settings), renderer, shown.at)
-    problems = tuple(replace(one, file=publication.at.file.as_posix()) for one in rules.mail(message))
-    html, text = message.html or "", message.text
-    for token, value in compose.values(publication, shown.settings, READER).items():
-        html, text = html.replace(token, value), text.replace(token, value)
-    return Letter(
-        publication=publication, language=message.language, subject=message.subject, preheader=_preheader(publication, built),
-        sender=dict(message.headers)["From"], html=html, text=text, problems=problems,
-    )  # fmt: skip
-
-
-def _preheader(publication: Publication, built: Built) -> str:
-    edition = next((one for one in built.selection.editions if f"editions/{one.slug}/" == publication.path), None)
-    if edition:
-        return edition.preheader
-    return next(one.summary for one in built.selection.episodes if selecting.episode_path(one) == publication.path)
-
-
-def as_seen(html: str, base: str, *, dark: bool) -> str:
-    """The same mail by day or by night, whatever the browser is set to; pictures and links of the site come from this machine."""
-    wanted = "dark" if dark else "light"
-
-    def settled(style: re.Match[str]) -> str:
-        query = r"\(\s*prefers-color-scheme\s*:\s*(\w+)\s*\)"
-        return re.sub(query, lambda found: "(min-width:0)" if found[1] == wanted else "(max-width:0)", style[0])
-
-    html = re.sub(r"(?s)<style\b.*?</style>", settled, html)
-    html = html.replace('content="light dark"', f'content="{wanted}"')
-    html = re.sub(rf'\b(href|src)="{re.escape(escape(base))}', r'\1="/', html)
-    return html.replace("<head>", '<head><base target="_blank">', 1)
-
-
-# -- what would be announced ---------------------------------------------------------------------------------------
-
-
-def _desk(community: Community, built: Built, at: datetime) -> Desk:
-    advice = tuple(dict.fromkeys((*built.problems, *rules.advice(built.content, community.settings, at))))
-    selection = selecting.select(built.content, at)
-    try:
-        lines, trouble = _lines(community, built.selection.publications, selection, at), Trouble()
-    except AmplifyError as error:
-        lines, trouble = {}, trouble_of(error)
-    return Desk(rows=tuple(_rows(community, built, selection.waiting, lines)), advice=advice, trouble=trouble)
-
-
-def _lines(
-    community: Community, shown: Iterable[Publication], selection: Selection, at: datetime
-) -> Mapping[str, tuple[Line, ...]]:  # fmt: skip
-    """What each channel would do with each publication, planned for what is public at this moment."""
-    outlets = [_outlet(community, one) for one in pipeline.channels(community) if isinstance(one.works, Announcer)]
+def _asked(community: Community) -> Asked:
     history, audience = community.store.announcements(), community.store.audience
-    plan = planning.plan(at, (), selection, [outlet for outlet, _ in outlets], history, audience, community.settings, Wanted())
-    steps = {(step.publication.key, step.channel): step for step in plan.announce}
-    held = {(one.key, one.channel): one for one in plan.held}
-    done = {(one.publication, one.channel, one.rehearsal): one for one in history}
-
-    def line(one: Publication, outlet: Outlet, traits: Traits) -> Line:
-        name = outlet.table.name
-        return Line(
-            channel=name, traits=traits, people=audience(one.audience or outlet.table.audience) if outlet.subscribers else 1,
-            rehearsal=outlet.rehearsal, words=one.words.get(name, ""), step=steps.get((one.key, name)), held=held.get((one.key, name)),
-            done=done.get((one.key, name, outlet.rehearsal)),
-        )  # fmt: skip
-
-    return {
-        one.key: tuple(line(one, outlet, traits) for outlet, traits in outlets if one.kind in outlet.table.publishes) for one in shown
-    }  # fmt: skip
-
-
-def _outlet(community: Community, one: Instance) -> tuple[Outlet, Traits]:
-    assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
-    traits = one.works.traits
-    return pipeline.outlet(community, one), traits
-
-
-def _rows(community: Community, built: Built, waiting: Iterable[Held], lines: Mapping[str, tuple[Line, ...]]) -> Iterator[Row]:
-    held = {one.key: one for one in waiting}
-    written: tuple[Edition | Episode, ...] = (*built.selection.editions, *built.selection.episodes)
-    languages = {one.at: one.language for one in written}
-    for one in built.selection.publications:
-        own = lines.get(one.key, ())
-        mailed = community.settings.newsletter and (one.kind == "edition" or any(line.traits.form == "mail" for line in own))
-        yield Row(
-            publication=one, language=languages[one.at], held=held.get(one.key), mail=mail_name(one) if mailed else "", lines=own,
-            spare={name: words for name, words in one.words.items() if all(line.channel != name for line in own)},
-        )  # fmt: skip
+    try:
+        announcers = [(one, one.works.traits) for one in pipeline.channels(community) if isinstance(one.works, Announcer)]
+        outlets = tuple((pipeline.outlet(community, one), traits) for one, traits in announcers)
+    except AmplifyError as error:
+        return Asked(history=history, audience=audience, trouble=trouble_of(error))
+    return Asked(outlets=outlets, history=history, audience=audience)
 
 
 # -- answers -------------------------------------------------------------------------------------------------------
@@ -399,12 +228,8 @@ class Preview:
         return self._site(shown, shown.built, unquote(path))
 
     def _page(self, template: str, shown: Shown, status: HTTPStatus = HTTPStatus.OK, **values: object) -> Answer:
-        known = {
-            "version": shown.version,
-            "at": shown.at,
-            "name": shown.settings.community.name,
-            "window": shown.settings.publish.announce_within,
-        }
+        settings = shown.settings
+        known = {"version": shown.version, "at": shown.at, "name": settings.community.name, "window": settings.publish.announce_within}
         return Answer(body=self._folder.render(template, known | values).encode(), status=status, policy=_OWN_PAGE)
 
     def _calm(self, shown: Shown, trouble: Trouble) -> Answer:

@@ -1,25 +1,20 @@
-"""Front matter into records: one dataclass for what may be written in each folder, one function that makes the record.
+"""Front matter into records: for what may be written in each folder, one function that makes the record.
 
-A maker gets a `Reading`, which knows the file, the community's clock and folder, and collects problems. It never raises
-for what a person wrote; a file with problems gives no record.
+A maker gets a `Reading` of the file, which collects the problems. It never raises for what a person wrote; a file with
+problems gives no record.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from pydantic import BeforeValidator
-
-from amplify import calendar, media, text, times
+from amplify import calendar, fronts, media, text, times
 from amplify.cache import digest_file
 from amplify.errors import Problem
-from amplify.frontmatter import Page
 from amplify.model import (
     Audio,
     Chapter,
@@ -31,10 +26,7 @@ from amplify.model import (
     Episode,
     Event,
     Heading,
-    Kind,
-    Media,
     Member,
-    Place,
     Placement,
     Prose,
     Provenance,
@@ -42,263 +34,14 @@ from amplify.model import (
     Soundbite,
     Transcript,
 )
-from amplify.validate import validate
+from amplify.reading import ADDRESS, Reading
 
-T = TypeVar("T")
-SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_ADDRESS = re.compile(r"https?://[^\s<>\"]+")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NO_DIGEST = Digest("")
-
-
-def _listed(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberFront:
-    """`members/*.md`."""
-
-    name: str
-    handles: Mapping[str, str] = field(default_factory=dict)
-    url: str = ""
-    photo: str = ""
-    pronouns: str = ""
-    role: str = ""
-    credit: Literal["named", "first name", "anonymous"] = "named"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContributionFront:
-    """`contributions/*.md`."""
-
-    title: str
-    kind: Kind = Kind.ARTICLE
-    author: str = ""
-    url: str = ""
-    date: str = ""
-    source: str = ""
-    id: str = ""
-    licence: str = ""
-    consent: Mapping[Literal["name", "picture", "voice"], bool] = field(default_factory=dict)
-    tags: Words = ()
-    section: str = ""
-    answers: str = ""
-    embargo: str = ""
-    expires: str = ""
-    withdrawn: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EditionFront:
-    """`editions/*.md`."""
-
-    title: str
-    date: str
-    id: str = ""
-    subject: str = ""
-    preheader: str = ""
-    summary: str = ""
-    draft: bool = False
-    audience: str = ""
-    image: str = ""
-    alt: str = ""
-    announce: Mapping[str, str] = field(default_factory=dict)
-    was: Words = ()
-    language: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PersonFront:
-    """One entry of `people`."""
-
-    member: str = ""
-    name: str = ""
-    role: str = "guest"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChapterFront:
-    """One entry of `chapters`."""
-
-    start: str
-    title: str
-    url: str = ""
-    image: str = ""
-    toc: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class SoundbiteFront:
-    """One entry of `soundbites`."""
-
-    start: str
-    duration: str
-    title: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AudioFront:
-    """`audio` where the recording is hosted elsewhere."""
-
-    url: str
-    length: int
-    duration: str
-    type: str = "audio/mpeg"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpisodeFront:
-    """`episodes/*.md`."""
-
-    title: str
-    date: str
-    audio: str | AudioFront
-    id: str = ""
-    number: int | None = None
-    season: int | None = None
-    type: Literal["full", "trailer", "bonus"] = "full"
-    summary: str = ""
-    guid: str = ""
-    explicit: bool = False
-    people: tuple[PersonFront, ...] = ()
-    chapters: tuple[ChapterFront, ...] = ()
-    soundbites: tuple[SoundbiteFront, ...] = ()
-    transcript: str = ""
-    artwork: str = ""
-    draft: bool = False
-    announce: Mapping[str, str] = field(default_factory=dict)
-    was: Words = ()
-    language: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventFront:
-    """`events/*.md`."""
-
-    title: str
-    start: str
-    end: str = ""
-    duration: str = ""
-    rrule: str = ""
-    exdates: Words = ()
-    place: str = ""
-    url: str = ""
-    kind: str = "meeting"
-    hosts: Words = ()
-    theme: str = ""
-    questions: tuple[str, ...] = ()
-    id: str = ""
-    was: Words = ()
-    timezone: str = ""
-
-
-class Reading:
-    """One file being read: where it is, what was found wrong, and which other files it depends on."""
-
-    def __init__(self, page: Page, root: Path, file: Path, zone: ZoneInfo, language: str, show: str = "") -> None:
-        self.page, self.root, self.file, self.zone, self.language, self.show = page, root, file, zone, language, show
-        self.slug = Slug(file.stem)
-        self.problems: list[Problem] = []
-        self.depends: list[Path] = []
-
-    @property
-    def at(self) -> Place:
-        """The file."""
-        return Place(file=self.file, line=1)
-
-    def wrong(self, key: str, rule: str, message: str, remedy: str = "") -> None:
-        """Note a problem at `key`."""
-        self.problems.append(self.page.lines.problem(tuple(key.split(".")), rule, message, remedy))
-
-    def front(self, cls: type[T]) -> T | None:
-        """The front matter as `cls`, or None with the problems noted."""
-        front, problems = validate(cls, self.page.values, self.page.lines)
-        self.problems += [replace(one, remedy=one.remedy.replace(" = …", ": …")) for one in problems]
-        return front
-
-    def try_(self, key: str, read: Callable[[], T], instead: T) -> T:
-        """`read()`, or `instead` with the ValueError's words as a problem at `key`."""
-        try:
-            return read()
-        except ValueError as error:
-            self.wrong(key, "C05", f"{key}: {error}")
-            return instead
-
-    def moment(self, key: str, written: str, zone: ZoneInfo | None = None) -> datetime | None:
-        """A moment in UTC, or None where nothing is written."""
-        return self.try_(key, lambda: times.parse_moment(written, zone or self.zone), None) if written else None
-
-    def clock(self, key: str, written: str) -> float:
-        """Seconds from `1:23`."""
-        return self.try_(key, lambda: times.parse_clock(written), 0.0)
-
-    def identity(self, written: str) -> str:
-        """The `id`, or the slug."""
-        if written and not _ID.fullmatch(written):
-            self.wrong("id", "C05", f"id is {written!r}", "letters, digits, dots and hyphens only")
-        return written or self.slug
-
-    def slugs(self, key: str, written: tuple[str, ...]) -> tuple[Slug, ...]:
-        """Names of files or addresses, each a slug."""
-        for one in written:
-            if not SLUG.fullmatch(one):
-                self.wrong(
-                    key, "C05", f"{key}: {one!r} is no file name without its ending", "small letters, digits and hyphens, like ideas-room"
-                )
-        return tuple(Slug(one) for one in written)
-
-    def address(self, key: str, written: str) -> str | None:
-        """A web address, or None."""
-        if written and not (_ADDRESS.fullmatch(written) or written.startswith("mailto:")):
-            self.wrong(key, "C05", f"{key} is {text.fit(written, 60)!r}", "a web address begins with https://")
-        return written or None
-
-    def beside(self, key: str, written: str, folders: tuple[Path, ...]) -> Path | None:
-        """The file that `key` names, in the first of `folders` that has it; never outside the community (X10)."""
-        for folder in folders:
-            path = self.root / folder / written
-            try:
-                inside = path.resolve().is_relative_to(self.root.resolve())
-                there = inside and path.is_file()
-            except (OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
-                inside, there = True, False
-            if not inside:
-                self.wrong(
-                    key, "C15", f"{key}: {text.fit(written, 60)!r} is outside this folder", "copy the file into the community's folder"
-                )
-                return None
-            if there:
-                self.depends.append(path)
-                return path
-        where = " or ".join(folder.as_posix() + "/" for folder in folders if folder.as_posix() != ".")
-        self.wrong(key, "C11", f"{key}: there is no file {text.fit(written, 60)!r}", f"put it into {where}, or mend the name")
-        return None
-
-    def picture(self, key: str, written: str, alt: str = "") -> Media | None:
-        """A picture in assets/ or beside the file, or at an address."""
-        if not written:
-            return None
-        if _ADDRESS.fullmatch(written):
-            return Media(path=written, alt=alt)
-        path = self.beside(key, written, (Path(), self.file.parent, Path("assets")))
-        if path is None:
-            return None
-        try:
-            found = media.picture(path)
-        except media.MediaError as error:
-            self.wrong(key, "C12", f"{key}: {error}")
-            return None
-        where = path.relative_to(self.root).as_posix()
-        return Media(path=where, alt=alt, type=found.type, width=found.width, height=found.height)
 
 
 def member(reading: Reading) -> Member | None:
     """A file of `members/`."""
-    front = reading.front(MemberFront)
+    front = reading.front(fronts.MemberFront)
     if front is None:
         return None
     return Member(
@@ -311,7 +54,7 @@ def member(reading: Reading) -> Member | None:
 
 def contribution(reading: Reading) -> Contribution | None:
     """A file of `contributions/`."""
-    front = reading.front(ContributionFront)
+    front = reading.front(fronts.ContributionFront)
     if front is None:
         return None
     answers = reading.slugs("answers", (front.answers,)) if front.answers else ()
@@ -321,7 +64,7 @@ def contribution(reading: Reading) -> Contribution | None:
         author=text.one_line(front.author), url=reading.address("url", front.url), offered=reading.moment("date", front.date),
         provenance=provenance, licence=front.licence or None, consent=_consent(front.consent), tags=front.tags,
         section=front.section or None, answers=answers[0] if answers else None, embargo=reading.moment("embargo", front.embargo),
-        expires=reading.moment("expires", front.expires), withdrawn=reading.moment("withdrawn", front.withdrawn),
+        expires=reading.last_moment("expires", front.expires), withdrawn=reading.moment("withdrawn", front.withdrawn),
         at=reading.at, digest=_NO_DIGEST,
     )  # fmt: skip
 
@@ -332,7 +75,7 @@ def _consent(given: Mapping[Any, bool]) -> Consent:
 
 def edition(reading: Reading) -> Edition | None:
     """A file of `editions/`."""
-    front = reading.front(EditionFront)
+    front = reading.front(fronts.EditionFront)
     if front is None:
         return None
     moment = reading.moment("date", front.date)
@@ -403,7 +146,7 @@ def _placement(reading: Reading, line: str, number: int) -> Placement | None:
 
 def episode(reading: Reading) -> Episode | None:
     """A file of `episodes/`, its audio and transcript."""
-    front = reading.front(EpisodeFront)
+    front = reading.front(fronts.EpisodeFront)
     if front is None:
         return None
     identity, moment = reading.identity(front.id), reading.moment("date", front.date)
@@ -429,7 +172,7 @@ def episode(reading: Reading) -> Episode | None:
     )  # fmt: skip
 
 
-def _chapter_image(reading: Reading, key: str, one: ChapterFront) -> str | None:
+def _chapter_image(reading: Reading, key: str, one: fronts.ChapterFront) -> str | None:
     picture = reading.picture(key, one.image, text.one_line(one.title))
     return picture.path if picture else None
 
@@ -440,14 +183,14 @@ def _positive(reading: Reading, key: str, number: int | None) -> int | None:
     return number
 
 
-def _audio(reading: Reading, written: str | AudioFront) -> Audio | None:
-    if isinstance(written, AudioFront):
-        if written.length < 1 or not _ADDRESS.fullmatch(written.url):
+def _audio(reading: Reading, written: str | fronts.AudioFront) -> Audio | None:
+    if isinstance(written, fronts.AudioFront):
+        if written.length < 1 or not ADDRESS.fullmatch(written.url):
             reading.wrong("audio", "F61", "audio elsewhere needs its address and its true length in bytes")
             return None
         duration = reading.clock("audio", written.duration)
         return Audio(address=written.url, length=written.length, type=written.type, duration=duration, digest=None, source=None)
-    if _ADDRESS.fullmatch(written):
+    if ADDRESS.fullmatch(written):
         reading.wrong(
             "audio",
             "F61",
@@ -484,7 +227,7 @@ def _check_chapters(reading: Reading, chapters: tuple[Chapter, ...], duration: f
         )
 
 
-def _soundbites(reading: Reading, written: tuple[SoundbiteFront, ...], duration: float) -> tuple[Soundbite, ...]:
+def _soundbites(reading: Reading, written: tuple[fronts.SoundbiteFront, ...], duration: float) -> tuple[Soundbite, ...]:
     bites = tuple(
         Soundbite(
             start=reading.clock("soundbites", one.start), duration=reading.clock("soundbites", one.duration), title=text.one_line(one.title)
@@ -496,7 +239,7 @@ def _soundbites(reading: Reading, written: tuple[SoundbiteFront, ...], duration:
     return bites
 
 
-def _people(reading: Reading, written: tuple[PersonFront, ...]) -> tuple[Credit, ...]:
+def _people(reading: Reading, written: tuple[fronts.PersonFront, ...]) -> tuple[Credit, ...]:
     for number, one in enumerate(written):
         if bool(one.member) == bool(one.name):
             reading.wrong(f"people.{number}", "C05", "a person is either a member or a name", "write member: sam-okoro or name: Sam Okoro")
@@ -522,7 +265,7 @@ def _transcript(reading: Reading, written: str) -> Transcript | None:
 
 def event(reading: Reading) -> Event | None:
     """A file of `events/`."""
-    front = reading.front(EventFront)
+    front = reading.front(fronts.EventFront)
     if front is None:
         return None
     zone = reading.try_("timezone", lambda: times.zone(front.timezone), reading.zone) if front.timezone else reading.zone

@@ -207,9 +207,17 @@ def channels(settings: Settings, registry: Registry, state: Path, clock: Callabl
                 made.append(_made(table, kind, options, settings.root, state, clock))
             except ValueError as error:
                 problems.append(lines.problem(at, "C14", f"channel {table.name!r}: {error}"))
+    problems += _sources(settings, registry)
     if problems:
         raise FolderError(problems)
     return tuple(made)
+
+
+def _sources(settings: Settings, registry: Registry) -> Iterator[Problem]:
+    for table in settings.source:
+        if table.plugin not in registry.sources:
+            message = f"source {table.name!r}: there is no plugin {table.plugin!r} that gathers"
+            yield Problem(file=FILE, line=table.line, rule="C13", message=message, remedy=nearest(table.plugin, sorted(registry.sources)))
 
 
 def instance(table: Plugged, kind: Channel, root: Path, state: Path, clock: Callable[[], datetime]) -> Instance:
@@ -225,7 +233,8 @@ def instance(table: Plugged, kind: Channel, root: Path, state: Path, clock: Call
 
 def _made(table: Plugged, kind: Channel, options: Any, root: Path, state: Path, clock: Callable[[], datetime]) -> Instance:
     log = logging.getLogger(f"amplify.channel.{table.name}")
-    services = Services(name=table.name, folder=root, cache=state / "cache" / "channels" / table.name, clock=clock, log=log)
+    services = Services(name=table.name, folder=root, cache=state / "cache" / "channels" / table.name, clock=clock, log=log,
+                        rehearsal=table.rehearsal)  # fmt: skip
     try:
         with redirect_stdout(sys.stderr):
             works: object = kind.make(options, services)
@@ -235,6 +244,8 @@ def _made(table: Plugged, kind: Channel, options: Any, root: Path, state: Path, 
         raise ValueError(f"the plugin {kind.name} is broken: {_words(error)}; mend it, or ask who wrote it") from error
     if not isinstance(works, Mirror) and not (isinstance(works, Announcer) and isinstance(works.traits, Traits)):
         raise ValueError(f"the plugin {kind.name} is broken: it made {type(works).__name__}, which can neither keep a site nor send")
+    if table.rehearsal and isinstance(works, Announcer) and works.traits.outside:
+        raise ValueError(f"the plugin {kind.name} cannot rehearse: with rehearsal = true it would really send")
     return Instance(table=table, works=works)
 
 

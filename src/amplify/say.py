@@ -118,10 +118,13 @@ def _gone(paths: Iterable[PurePosixPath]) -> str:
 def _mail(step: AnnounceStep, built: Built, settings: Settings, left: Mapping[str, int]) -> Iterator[str]:
     one = step.publication
     note = "REHEARSAL: nobody gets these" if step.rehearsal else "CANNOT BE TAKEN BACK"
+    if step.form != "mail":
+        yield _headline(text.fit(f'POST  "{one.title}" through {step.channel}', _WIDTH - len(note) - 2), note)
+        return
     yield _headline(text.fit(f'MAIL  "{_subject(step, built)}"', _WIDTH - len(note) - 2), note)
     if settings.newsletter:
         yield _row("from", settings.newsletter.sender)
-    again = "" if step.opens else f" who are left; {step.delivered:,} have it"
+    again = "" if step.opens else f" left to send to; {step.delivered:,} have it"
     yield _row("to", f"{people(step.left)}{again}")
     gone = {"unsubscribed": "left", "bounced": "with an address that does not work", "pending": "not confirmed"}
     if step.opens and (missing := [f"{left[status]} {words}" for status, words in gone.items() if left.get(status)]):
@@ -152,17 +155,22 @@ def _stays(shown: Plan, settings: Settings) -> Iterator[str]:
     reasons = {
         "draft": "draft", "quiet": "quiet days", "rehearsed only": "rehearsed; something newer goes first",
         "audience empty": "nobody is on the list yet", "not online yet": "not online yet",
+        "renamed?": "perhaps sent already, under another name", "copy?": "perhaps a copy of something sent",
     }  # fmt: skip
     parts: dict[str, list[str]] = {}
+    hints: list[str] = []
     archive = 0
     for held in shown.held:
         if held.reason == "archive":
             archive += 1
         else:
             parts.setdefault(_why(held, reasons, settings), []).append(held.title)
+        if held.hint:
+            hints.append(f'LOOK  "{held.title}" stays: {held.hint}')
     for why, titles in parts.items():
         listed = ", ".join(titles[:4]) + (f" and {len(titles) - 4} more" if len(titles) > 4 else "")
         yield f"STAYS  {listed} ({why})"
+    yield from (textwrap.fill(hint, _WIDTH, subsequent_indent="      ", break_on_hyphens=False, break_long_words=False) for hint in hints)
     if archive:
         they = "it came" if archive == 1 else "they came"
         yield (
@@ -175,6 +183,15 @@ def _why(held: Held, reasons: Mapping[str, str], settings: Settings) -> str:
     if held.reason == "future" and held.since:
         return f"from {moment(held.since, settings)}"
     return reasons.get(held.reason, held.reason)
+
+
+def consequence(shown: Plan) -> str:
+    """What would happen that cannot be taken back: `6 people would get mail and 1 post would appear`."""
+    real = [step for step in shown.announce if step.outside and not step.rehearsal]
+    mails = sum(step.left for step in real if step.form == "mail")
+    posts = sum(step.left for step in real if step.form != "mail")
+    parts = ([f"{people(mails)} would get mail"] if mails else []) + ([f"{count(posts, 'post')} would appear"] if posts else [])
+    return " and ".join(parts)
 
 
 def question(shown: Plan) -> str:

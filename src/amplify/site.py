@@ -16,11 +16,11 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
-from amplify import __version__, calendar, feed, text, times
+from amplify import __version__, calendar, feed, letters, text, times
 from amplify.cache import Cache, Kept, digest, digest_file, fingerprint
 from amplify.config import Podcast, Settings
-from amplify.feed import Entry
 from amplify.folder import media_type
+from amplify.letters import Entry
 from amplify.model import Asset, Content, Digest, Edition, Episode, Media, Site
 from amplify.pages import Page, Views, pages
 from amplify.render import Renderer, templates
@@ -218,9 +218,9 @@ class _Builder:
             return
         newest = self.views.editions[:_FEED_LENGTH]
         for path, kind, make in (
-            ("feed.xml", "application/rss+xml", feed.rss),
-            ("feed.atom", "application/atom+xml", feed.atom),
-            ("feed.json", "application/feed+json", feed.json_feed),
+            ("feed.xml", "application/rss+xml", letters.rss),
+            ("feed.atom", "application/atom+xml", letters.atom),
+            ("feed.json", "application/feed+json", letters.json_feed),
         ):
             yield self._item(path, kind, "index", newest, lambda path=path, make=make: make(self._entries(newest), self.settings, path))  # type: ignore[misc]
 

@@ -8,13 +8,13 @@ import re
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from amplify.cache import write_whole
 from amplify.config import Settings
-from amplify.errors import AmplifyError, StateError
+from amplify.errors import AmplifyError, Busy, StateError
 from amplify.model import Mark
 from amplify.store import Store
 
@@ -23,6 +23,26 @@ _RECORD = "amplify.db"
 _SYNCHRONISED = re.compile(
     r"(?i)^(onedrive.*|dropbox.*|icloud.*|mobile documents|com~apple~clouddocs|google ?drive.*|my drive|nextcloud.*|box sync)$"
 )
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The publish lock of a community, which dies with its holder. Raises Busy."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Busy(
+            "Another  amplify publish  is at work in this folder. Nothing was done here.\n"
+            "  Wait until it is finished, then look:  amplify status"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def snapshot(store: Store, folder: Path, now: datetime) -> Path:

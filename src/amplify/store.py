@@ -316,6 +316,11 @@ class Store:
                 )
         return next(one for one in self.announcements() if (one.publication, one.channel, one.rehearsal) == (*key[:2], rehearsal))
 
+    def rename(self, old: str, new: str) -> None:
+        """A channel has another name now; what it announced is still its own."""
+        with self._commit() as db:
+            db.execute("UPDATE OR IGNORE announcement SET channel = ? WHERE channel = ?", (new, old))
+
     def recover(self, now: datetime) -> int:
         """Put what a dead holder was sending in doubt. Only for the holder of the lock."""
         with self._commit() as db:

@@ -111,7 +111,7 @@ Block = Section | Words | Item | EpisodeCard | EventCard | Events | Feedback
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionCard:
-    """An edition in a list: `items` titles of what is in it, at most a few."""
+    """An edition in a list."""
 
     edition: Edition
     path: str

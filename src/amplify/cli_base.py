@@ -1,0 +1,89 @@
+"""What every command of the command line shares: its context, how it says things and asks, and how errors become exit statuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from amplify.errors import AmplifyError, FolderError, Refused
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Context:
+    """What every command gets: the folder, and how much to say."""
+
+    root: Path
+    verbose: bool = False
+    debug: bool = False
+
+
+class Amplify(click.Group):
+    """Turns what went wrong into words and an exit status, in one place."""
+
+    def run(self, args: Sequence[str]) -> int:
+        """Run, and give the exit status of the contract."""
+        debug = "--debug" in args
+        status: Any = 0
+        try:
+            status = self.main(list(args), prog_name="amplify", standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            status = error.exit_code
+        except click.Abort:
+            click.echo("\nStopped. Running the same command again goes on from here.", err=True)
+            status = 130
+        except AmplifyError as error:
+            if debug:
+                raise
+            _say_error(error)
+            status = error.status
+        except BrokenPipeError:
+            status = 0
+        except OSError as error:
+            if debug:
+                raise
+            click.echo(
+                f"{error.strerror or error}: {error.filename or ''}\n  Nothing was half-written; run the same command again.", err=True
+            )
+            status = 1
+        return status if isinstance(status, int) else 0
+
+
+def _say_error(error: AmplifyError) -> None:
+    click.echo(str(error), err=True)
+    if isinstance(error, FolderError):
+        click.echo("Nothing was sent and nothing went online. Save the file and run the same command again.", err=True)
+
+
+def as_json(command: F) -> F:
+    """`--json`: one document on standard output and nothing else there."""
+    return click.option("--json", "json_", is_flag=True, help="One JSON document on standard output.")(command)
+
+
+def show_json(document: object) -> None:
+    """The one document on standard output."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """What people read, a line at a time."""
+    for line in lines:
+        click.echo(line)
+
+
+def agreed(what: str, *, yes: bool) -> None:
+    """Ask before what cannot be taken back. Raises Refused where nobody says yes, or nobody is there to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(f"{what} That cannot be taken back. Nothing was done.\n  To say yes in a script, add  --yes")
+    if not click.confirm(f"{what} Go on?", default=False):
+        raise Refused("Stopped here. Nothing was done.")
