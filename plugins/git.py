@@ -257,6 +257,8 @@ class _Moved(Exception):
 def _address(options: Options, folder: Path) -> str:
     """The repository as the library wants it. Raises ValueError for what cannot work."""
     address = options.repository
+    if options.password and not re.match(r"https?://", address):
+        raise ValueError("a password is for https addresses; over ssh the keys of this computer are used")
     if not re.match(r"[^/\\:]{2,}:", address):
         return str((folder / address).resolve())
     parts = urlsplit(address)
@@ -266,8 +268,6 @@ def _address(options: Options, folder: Path) -> str:
         raise ValueError('a password does not belong into repository; write password = "env:GIT_TOKEN"')
     if options.password and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise ValueError("http:// would show the password to everyone on the way; write https://")
-    if options.password and parts.scheme not in ("https", "http"):
-        raise ValueError("a password is for https addresses; over ssh the keys of this computer are used")
     return address
 
 

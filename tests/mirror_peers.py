@@ -46,6 +46,8 @@ class Peer:
     port: int = 0
     drop_after: int | None = None
     """Hang up when so many files were renamed into place."""
+    drop_at_removal: bool = False
+    """Hang up after a file was removed, instead of saying so."""
     fingerprint: str = ""
     certificate: Path = Path()
     key: Path = Path()
@@ -100,6 +102,11 @@ def sftp(root: Path, *, old: bool = False, port: int = 0) -> Iterator[Peer]:
         def rename(self, oldpath: bytes, newpath: bytes) -> None:
             super().rename(oldpath, newpath)
             self._renamed()
+
+        def remove(self, path: bytes) -> None:
+            super().remove(path)
+            if peer.drop_at_removal:
+                self.connection.abort()
 
         def _renamed(self) -> None:
             if peer.renamed():
@@ -156,6 +163,11 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
                 return
             super().ftp_RNTO(path)
             if peer.renamed():
+                self.close()
+
+        def ftp_DELE(self, path: str) -> None:  # noqa: N802
+            super().ftp_DELE(path)
+            if peer.drop_at_removal:
                 self.close()
 
         def ftp_NLST(self, path: str) -> None:  # noqa: N802
@@ -215,8 +227,9 @@ class Branch:
 
     path: Path
     name: str = "gh-pages"
+    before_look: list[Callable[[], None]] = field(default_factory=list)
     before_push: list[Callable[[], None]] = field(default_factory=list)
-    """Used up, one at each push over HTTP."""
+    """Used up, one whenever somebody looks over HTTP in order to push, and one whenever he pushes."""
 
     @contextmanager
     def _repo(self) -> Iterator[Any]:
@@ -271,14 +284,24 @@ def git_over_http(branch: Branch) -> Iterator[int]:
     """The repository at http://127.0.0.1:PORT/site.git, for those who know the password; gives the port."""
     repo = Repo(str(branch.path))
     git = make_wsgi_chain(DictBackend({"/site.git": repo}))
+    write = repo.refs.set_if_equals
+
+    def write_or_fail(*args: Any, **others: Any) -> bool:  # the library's server says that all is well even if it is not
+        if not write(*args, **others):
+            raise OSError("the branch has moved")
+        return True
+
+    repo.refs.set_if_equals = write_or_fail  # type: ignore[method-assign]
     expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ.get("HTTP_AUTHORIZATION") != expected:
             start_response("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="git"')])
             return [b"who are you"]
-        if environ["PATH_INFO"].endswith("/git-receive-pack") and branch.before_push:
-            branch.before_push.pop(0)()
+        events = branch.before_look if "service=git-receive-pack" in environ["QUERY_STRING"] else []
+        events = branch.before_push if environ["PATH_INFO"].endswith("/git-receive-pack") else events
+        if events:
+            events.pop(0)()
         return git(environ, start_response)
 
     class Silent(WSGIRequestHandler):

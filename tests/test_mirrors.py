@@ -1,6 +1,7 @@
 """Places that are kept equal to the site: the same promises, stated against real servers."""
 
 import ftplib
+import gc
 import os
 import re
 import shutil
@@ -20,14 +21,14 @@ from typing import Any
 
 import mirror_peers as peers
 import pytest
+from mirror_peers import PASSWORD, USER, Branch, Peer
+from tests.kit import contents
+
 from amplify import deliver, plan, registry
 from amplify.api import Mirror, Secret
 from amplify.config import Plugged
 from amplify.errors import AmplifyError, MissingExtra, Paused, Transient
 from amplify.model import Asset, Digest, Site
-from mirror_peers import PASSWORD, USER, Branch, Peer
-
-from tests.kit import contents
 
 NOW = datetime(2026, 11, 18, 20, 30, tzinfo=UTC)
 LIST = ".amplify-files"
@@ -118,7 +119,6 @@ def _git(branch: Branch, home: Path, repository: str, **options: Any) -> Place:
     return Place(home, "git", {"repository": repository, **options}, branch.files, branch.write, behind=branch)
 
 
-KINDS = ("folder", "sftp", "sftp-old", "ftp", "ftp-old", "ftps", "git", "git-http")
 LOGIN = {"username": USER, "password": Secret(PASSWORD)}
 
 
@@ -162,21 +162,35 @@ def _made(kind: str, servers: Callable[[str], Peer], home: Path, stack: ExitStac
         given["fingerprint"] = peer.fingerprint
     if kind == "ftps":
         given |= {"tls": "required", "certificate": str(peer.certificate)}
-    return _folder(peer.root / name, home, kind[:4].removesuffix("s") if kind == "ftps" else kind.split("-")[0], peer, **given)
+    return _folder(peer.root / name, home, kind[:4].removesuffix("s") if kind == "ftps" else kind.split("-", maxsplit=1)[0], peer, **given)
 
 
-@pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, servers: Callable[[str], Peer], tmp_path: Path) -> Iterator[Place]:
-    with ExitStack() as stack:
-        yield _made(request.param, servers, tmp_path, stack)
+def _made_of(*kinds: str) -> Any:
+    """A fixture that makes a place of each of these kinds."""
+
+    @pytest.fixture(params=kinds)
+    def fixture(request: pytest.FixtureRequest, servers: Callable[[str], Peer], tmp_path: Path) -> Iterator[Place]:
+        with ExitStack() as stack:
+            yield _made(request.param, servers, tmp_path, stack)
+
+    return fixture
+
+
+place = _made_of("folder", "sftp", "ftp", "git")
+every = _made_of("folder", "sftp", "sftp-old", "ftp", "ftp-old", "ftps", "git", "git-http")
+remote = _made_of("sftp", "ftp", "git")
+upload = _made_of("sftp", "sftp-old", "ftp", "ftp-old", "ftps")
+login = _made_of("sftp", "ftp", "ftps", "git-http")
+http = _made_of("git-http")
+local_git = _made_of("git")
 
 
 class TestEveryPlace:
-    def test_becomes_equal_to_the_site(self, place: Place) -> None:
-        place.publish(SITE)
+    def test_becomes_equal_to_the_site(self, every: Place) -> None:
+        every.publish(SITE)
 
-        assert place.site() == SITE
-        assert place.listed() == set(SITE)
+        assert every.site() == SITE
+        assert every.listed() == set(SITE)
 
     def test_is_left_alone_when_it_is_equal(self, place: Place) -> None:
         place.publish(SITE)
@@ -191,23 +205,23 @@ class TestEveryPlace:
 
         assert place.site() == {"index.html": b"once"}
 
-    def test_follows_what_changes(self, place: Place) -> None:
-        place.publish(SITE)
+    def test_follows_what_changes(self, every: Place) -> None:
+        every.publish(SITE)
 
-        changes = place.publish(SITE | {"index.html": b"<h1>Joy</h1>", "new/index.html": b"new"})
+        changes = every.publish(SITE | {"index.html": b"<h1>Joy</h1>", "new/index.html": b"new"})
 
         assert changes == 2
-        assert place.site() == SITE | {"index.html": b"<h1>Joy</h1>", "new/index.html": b"new"}
+        assert every.site() == SITE | {"index.html": b"<h1>Joy</h1>", "new/index.html": b"new"}
 
-    def test_loses_what_the_site_lost_and_the_folders_with_it(self, place: Place) -> None:
-        place.publish(SITE)
+    def test_loses_what_the_site_lost_and_the_folders_with_it(self, every: Place) -> None:
+        every.publish(SITE)
 
-        place.publish({"index.html": b"all that is left"})
+        every.publish({"index.html": b"all that is left"})
 
-        assert place.site() == {"index.html": b"all that is left"}
-        assert place.listed() == {"index.html"}
-        if place.root:
-            assert [path.name for path in place.root.iterdir() if path.is_dir()] == []
+        assert every.site() == {"index.html": b"all that is left"}
+        assert every.listed() == {"index.html"}
+        if every.root:
+            assert [path.name for path in every.root.iterdir() if path.is_dir()] == []
 
     def test_may_have_lost_it_already(self, place: Place) -> None:
         with place.works.session() as session:
@@ -230,11 +244,11 @@ class TestEveryPlace:
         works = place.works
         assert {path: works.read(PurePosixPath(path)) for path in SITE} == SITE
 
-    def test_says_what_is_surely_not_there(self, place: Place) -> None:
-        works = place.works
+    def test_says_what_is_surely_not_there(self, every: Place) -> None:
+        works = every.works
         assert works.read(PurePosixPath("amplify.json")) is None
 
-        place.publish({"index.html": b"x"})
+        every.publish({"index.html": b"x"})
 
         assert works.read(PurePosixPath("amplify.json")) is None
         assert works.read(PurePosixPath("no/such/folder/amplify.json")) is None
@@ -246,25 +260,25 @@ class TestEveryPlace:
 
         assert place.site() == {"episodes/1.mp3": large}
 
-    def test_lists_the_truth_after_an_error_and_goes_on(self, place: Place) -> None:
-        place.publish({"index.html": b"before", "gone.html": b"x"})
+    def test_lists_the_truth_after_an_error_and_goes_on(self, every: Place) -> None:
+        every.publish({"index.html": b"before", "gone.html": b"x"})
 
         def fail() -> None:
-            with place.works.session() as session:
+            with every.works.session() as session:
                 for number in range(40):
-                    session.put(place.asset(f"p/{number}.html", b"%d" % number))
+                    session.put(every.asset(f"p/{number}.html", b"%d" % number))
                 session.remove(PurePosixPath("gone.html"))
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             fail()
 
-        there = place.site()
-        listing = place.works.listing()
+        there = every.site()
+        listing = every.works.listing()
         assert {str(path) for path in listing} == set(there)
-        assert all(digest in ("", place.asset("x", there[str(path)]).digest) for path, digest in listing.items())
-        place.publish({"index.html": b"after", "p/7.html": b"seven"})
-        assert place.site() == {"index.html": b"after", "p/7.html": b"seven"}
+        assert all(digest in ("", every.asset("x", there[str(path)]).digest) for path, digest in listing.items())
+        every.publish({"index.html": b"after", "p/7.html": b"seven"})
+        assert every.site() == {"index.html": b"after", "p/7.html": b"seven"}
 
     def test_believes_no_list_that_leads_elsewhere(self, place: Place) -> None:
         digest, blob = "0" * 32, "0" * 40
@@ -275,22 +289,15 @@ class TestEveryPlace:
         assert not any(path.startswith("/") for path in place.listed())
 
 
-def _made_of(*kinds: str) -> Any:
-    """A fixture that makes a place of each of these kinds."""
-
-    @pytest.fixture(params=kinds)
-    def fixture(request: pytest.FixtureRequest, servers: Callable[[str], Peer], tmp_path: Path) -> Iterator[Place]:
-        with ExitStack() as stack:
-            yield _made(request.param, servers, tmp_path, stack)
-
-    return fixture
+@pytest.fixture
+def _swept() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
-remote = _made_of("sftp", "ftp", "ftps", "git", "git-http")
-upload = _made_of("sftp", "sftp-old", "ftp", "ftp-old", "ftps")
-login = _made_of("sftp", "ftp", "ftps", "git-http")
-http = _made_of("git-http")
-local_git = _made_of("git")
+def leaves_a_line_open(test: Callable[..., None]) -> Callable[..., None]:
+    """For refusals after which the git library leaves its line open, to be closed when its memory is tidied."""
+    return pytest.mark.usefixtures("_swept")(pytest.mark.filterwarnings("ignore::ResourceWarning")(test))
 
 
 def said(error: BaseException) -> str:
@@ -299,14 +306,16 @@ def said(error: BaseException) -> str:
 
 
 class TestEveryRemotePlace:
-    @pytest.mark.parametrize("path", ["../victim", "/victim", "a/../../victim", ".", LIST, "a\nb"])
-    def test_refuses_a_path_that_leads_elsewhere(self, remote: Place, path: str) -> None:
-        with pytest.raises(AmplifyError, match="left alone"), remote.works.session() as session:
-            session.put(replace(remote.asset("x"), path=PurePosixPath(path)))
-        with pytest.raises(AmplifyError, match="left alone"), remote.works.session() as session:
-            session.remove(PurePosixPath(path))
-        with pytest.raises(AmplifyError, match="left alone"):
-            remote.works.read(PurePosixPath(path))
+    def test_refuses_a_path_that_leads_elsewhere(self, remote: Place) -> None:
+        works = remote.works
+        with works.session() as session:
+            for path in map(PurePosixPath, ("../victim", "/victim", "a/../../victim", ".", LIST, "a\nb")):
+                with pytest.raises(AmplifyError, match="left alone"):
+                    session.put(replace(remote.asset("x"), path=path))
+                with pytest.raises(AmplifyError, match="left alone"):
+                    session.remove(path)
+                with pytest.raises(AmplifyError, match="left alone"):
+                    works.read(path)
 
         assert remote.site() == {}
         if remote.root:
@@ -333,9 +342,12 @@ class TestEveryRemotePlace:
 
     def test_a_removal_that_nobody_confirmed_is_made_good(self, upload: Place) -> None:
         upload.publish({"index.html": b"x", "page.html": b"x"})
-        with pytest.raises(ZeroDivisionError), upload.works.session() as session:
-            session.remove(PurePosixPath("page.html"))
-            raise ZeroDivisionError
+        assert upload.peer
+        upload.peer.drop_at_removal = True
+        with pytest.raises(Transient):
+            upload.publish({"index.html": b"x"})
+        upload.peer.drop_at_removal = False
+        assert upload.site() == {"index.html": b"x"}
 
         upload.publish({"index.html": b"x", "page.html": b"x"})
 
@@ -350,11 +362,12 @@ class TestEveryRemotePlace:
     def test_a_folder_with_the_name_of_a_file_is_said(self, remote: Place) -> None:
         remote.write({"about": b"theirs, a file"})
 
-        with pytest.raises(AmplifyError, match="about/index.html"):
+        with pytest.raises(AmplifyError, match=r"about/index\.html"):
             remote.publish({"about/index.html": b"x"})
 
         assert remote.site() | {f"{LIST}.new": b""} == {"about": b"theirs, a file", f"{LIST}.new": b""}
 
+    @leaves_a_line_open
     def test_a_wrong_password_is_said_and_not_shown(self, login: Place) -> None:
         login.options["password"] = Secret("hunter2")
 
@@ -369,7 +382,8 @@ class TestEveryRemotePlace:
             port = gone.getsockname()[1]
         login.options |= {"repository": f"http://127.0.0.1:{port}/site.git"} if login.plugin == "git" else {"port": port}
 
-        for act in (lambda: login.works.listing(), lambda: login.works.read(PurePosixPath("x")), lambda: login.publish(SITE)):
+        works = login.works
+        for act in (works.listing, partial(works.read, PurePosixPath("x")), partial(login.publish, SITE)):
             with pytest.raises(Transient, match=rf"127\.0\.0\.1:{port}.* cannot be reached: ") as raised:
                 act()
             assert type(raised.value) is Transient
@@ -432,7 +446,7 @@ class TestSftp:
     def test_an_unknown_server_is_refused_and_its_fingerprint_named(self, place: Place) -> None:
         del place.options["fingerprint"]
 
-        with pytest.raises(Paused, match="does not know the server 127.0.0.1") as raised:
+        with pytest.raises(Paused, match=r"does not know the server 127\.0\.0\.1") as raised:
             place.publish(SITE)
 
         assert f'fingerprint = "{self.peer(place).fingerprint}"' in str(raised.value)
@@ -502,14 +516,12 @@ class TestSftp:
             place.works.listing()
 
     def test_no_thread_stays_behind(self, place: Place) -> None:
-        before = threading.active_count()
-
         place.publish(SITE)
         place.options["fingerprint"] = "SHA256:no"
         with pytest.raises(Paused):
             place.works.listing()
 
-        assert threading.active_count() == before
+        assert not any(thread.name.startswith("sftp") for thread in threading.enumerate())
 
     def test_one_connection_carries_a_session(self, place: Place) -> None:
         works, peer = place.works, self.peer(place)
@@ -632,7 +644,8 @@ class TestGit:
 
     def test_takes_in_what_somebody_else_pushed_at_the_same_time(self, http: Place) -> None:
         http.publish(SITE)
-        http.branch.before_push += [lambda: http.write({"one.txt": b"1"}), lambda: http.write({"two.txt": b"2"})]
+        http.branch.before_push.append(lambda: http.write({"one.txt": b"1"}))
+        http.branch.before_look += [lambda: None, lambda: http.write({"two.txt": b"2"})]
 
         http.publish(SITE | {"index.html": b"new"})
 
@@ -693,6 +706,7 @@ class TestGit:
         with pytest.raises(Paused, match=rf"{repository} is no git repository"):
             make(tmp_path, "git", repository=repository).listing()
 
+    @leaves_a_line_open
     def test_an_address_without_a_repository_is_said(self, http: Place) -> None:
         http.options["repository"] = http.options["repository"].replace("site.git", "other.git")
 
@@ -705,6 +719,7 @@ class TestGit:
         with pytest.raises(Transient, match=r"git@git\.example\.org:x\.git cannot be reached: .*ssh"):
             make(tmp_path, "git", repository="git@git.example.org:x.git").listing()
 
+    @leaves_a_line_open
     def test_what_ssh_says_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ssh = tmp_path / "ssh"
         ssh.write_text("#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n")

@@ -78,6 +78,13 @@ class TestTheList:
         assert store.import_subscribers(PEOPLE, NOW, "imported").left == 1
         assert store.audience() == 4
 
+    def test_who_asks_to_come_back_comes_back(self, store: Store) -> None:
+        store.import_subscribers(PEOPLE, NOW, "imported")
+        store.remove("p0@example.org")
+
+        assert store.rejoin(PEOPLE[0], NOW, "asked")
+        assert store.audience() == 5
+
     def test_tags_are_audiences(self, store: Store) -> None:
         store.import_subscribers(
             [Entry(address="a@example.org", tags=("maths",)), Entry(address="b@example.org", tags=("mathsy",))], NOW, ""

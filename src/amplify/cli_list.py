@@ -41,8 +41,9 @@ def import_(context: Context, file: Path, json_: bool) -> None:
 @click.argument("address")
 @click.option("--name", default="", help="What they are called.")
 @click.option("--tag", "tags", multiple=True, help="A group that they belong to.")
+@click.option("--again", is_flag=True, help="They left before, and asked you to come back.")
 @click.pass_obj
-def add(context: Context, address: str, name: str, tags: tuple[str, ...]) -> None:
+def add(context: Context, address: str, name: str, tags: tuple[str, ...], again: bool) -> None:
     """Put one person on the list who asked you to.
 
     \b
@@ -52,8 +53,11 @@ def add(context: Context, address: str, name: str, tags: tuple[str, ...]) -> Non
 
     with pipeline.opened(context.root) as community:
         entry = people.entry(address, name, tags)
+        back = again and community.store.rejoin(entry, community.clock(), "asked an organiser to come back")
         done = community.store.import_subscribers([entry], community.clock(), "added by an organiser")
-    show_lines(people.report(done, ()))
+    show_lines([f"{address} is back on the list."] if back else people.report(done, ()))
+    if done.left:
+        click.echo(f"  If they asked to come back:  amplify subscribers add {address} --again")
 
 
 @subscribers.command()

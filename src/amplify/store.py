@@ -208,6 +208,15 @@ class Store:
                 counts[self._import_one(db, entry, now, how)] += 1
         return Imported(**counts)
 
+    def rejoin(self, entry: Entry, now: datetime, how: str) -> bool:
+        """Someone who left asked to come back; False where they never left."""
+        with self._commit() as db:
+            changed = db.execute(
+                "UPDATE subscriber SET status = 'active', consent_at = ?, consent_how = ? WHERE address_hash = ?"
+                " AND status IN ('unsubscribed', 'bounced')", (iso(now), how, self._hash(entry.address)),
+            )  # fmt: skip
+            return changed.rowcount > 0
+
     def _import_one(self, db: sqlite3.Connection, entry: Entry, now: datetime, how: str) -> str:
         hashed = self._hash(entry.address)
         row = db.execute("SELECT id, name, tags, status FROM subscriber WHERE address_hash = ?", (hashed,)).fetchone()

@@ -1,0 +1,152 @@
+"""Two newsletters of one community, each through a mail server of its own that keeps count; and what the record says of them.
+
+The servers' own lists of what they took are the judge of who got what. Processes are started and ended by `interrupter`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amplify import pipeline
+from amplify.model import Announcement, State
+from amplify.store import Row
+
+from tests.interrupter import Blow, Ended, Interrupter, interrupter
+from tests.kit import EDITION, SETTINGS, Community, Ran
+from tests.smtp_peer import Peer, listening
+
+CONNECTIONS = {"letter": 2, "digest": 1}
+"""The channels, and how many mails each may have in flight."""
+
+
+@dataclass
+class Watched(Peer):
+    """A mail server that lets `meanwhile` happen when it has taken so many messages, before it answers."""
+
+    meanwhile: dict[int, Callable[[], None]] = field(default_factory=dict)
+
+    def answer(self, stage: str, usual: str) -> str:
+        """The usual answer, after what is to happen before it."""
+        if stage == "dot" and (act := self.meanwhile.pop(len(self.taken), None)):
+            act()
+        return super().answer(stage, usual)
+
+
+@dataclass
+class Town:
+    """The community, its two servers, and the parent of the processes that publish it."""
+
+    community: Community
+    peers: dict[str, Watched]
+    processes: Interrupter
+    people: tuple[str, ...]
+
+    def publish(self, *more: str, at: int = -1, blow: Blow = "SIGKILL") -> Ended:
+        """`amplify publish --yes` in a process of its own, ended by `blow` at the line `at` that it executes."""
+        ended = self.processes.run(self.community.root, "publish", "--yes", *more, number="lines", blow=blow, at=at)
+        all_quiet()
+        return ended
+
+    def goes_on(self) -> None:
+        """Publish until a run changes nothing."""
+        before = None
+        for _ in range(6):
+            ran = self.publish()
+            assert ran.status in (0, 3), ran.err
+            now = (self.rows(), [len(peer.taken) for peer in self.peers.values()])
+            if now == before:
+                return
+            before = now
+        raise AssertionError("it never comes to rest")
+
+    def copies(self, channel: str) -> Counter[str]:
+        """How often each address was mailed, by the server's own account."""
+        return Counter(self.peers[channel].recipients())
+
+    def never(self, channel: str) -> set[str]:
+        """Who was not mailed."""
+        return set(self.people) - set(self.copies(channel))
+
+    def ids(self, channel: str) -> set[tuple[str, str]]:
+        """Each address with the Message-ID of what it was sent."""
+        peer = self.peers[channel]
+        return {(address, mail["Message-ID"]) for (address, _), mail in zip(peer.taken, peer.messages(), strict=True)}
+
+    def rows(self) -> dict[str, list[tuple[str, State, int]]]:
+        """What the record says, by channel: address, state and number of each delivery."""
+        with pipeline.opened(self.community.root) as community:
+            found: list[tuple[Announcement, tuple[Row, ...]]] = [(one, community.store.rows(one)) for one in community.store.announcements()]
+        return {one.channel: [(row.address, row.state, row.delivery) for row in rows] for one, rows in found}
+
+    def in_doubt(self, channel: str) -> dict[str, int]:
+        """Whom `amplify status` shows as in doubt, with the number to name them by."""
+        doubts = {address: number for address, state, number in self.rows().get(channel, []) if state is State.DOUBT}
+        shown = self.run("status", "joy").out if doubts else ""
+        assert all(f"{number}  {address}" in shown for address, number in doubts.items())
+        return doubts
+
+    def run(self, *args: str) -> Ran:
+        """`amplify …`, in this process."""
+        return self.community.run(*args)
+
+
+def all_quiet() -> None:
+    """Wait until the servers have read everything that dead processes left in their sockets."""
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join()
+
+
+def settings(peers: dict[str, Watched], more: str = "") -> str:
+    """The website, and a newsletter through each server; `more` options for each."""
+    website, _, _ = SETTINGS.partition('[[channel]]\nname = "newsletter"')
+    tables = (
+        f'[[channel]]\nname = "{name}"\nplugin = "email"\nserver = "smtp://127.0.0.1:{peer.port}"\npublishes = ["edition"]\n'
+        f"connections = {CONNECTIONS[name]}\nfinal_timeout = 5\n{more}\n"
+        for name, peer in peers.items()
+    )
+    return website + "\n".join(tables) + "\n[publish]\nverify_site = false\n"
+
+
+class Towns:
+    """Makes towns that are alike; the folder of each is a copy of one that is ready to publish."""
+
+    def __init__(self, folder: Path, processes: Interrupter, peers: dict[str, Watched], people: tuple[str, ...]) -> None:
+        self._folder, self._processes, self._peers, self._people, self._number = folder, processes, peers, people, 0
+        self._ready = Community(folder / "ready").write({"amplify.toml": settings(peers), "editions/joy.md": due(EDITION)})
+        self._ready.subscribed(*people)
+        assert self._ready.run("check").status == 0
+
+    def town(self, more: str = "") -> Town:
+        """One more, to which nothing happened yet."""
+        self._number += 1
+        community = self._ready.copy(self._folder / f"town-{self._number}").write({"amplify.toml": settings(self._peers, more)})
+        for peer in self._peers.values():
+            peer.taken.clear()
+            peer.meanwhile.clear()
+        return Town(community, self._peers, self._processes, self._people)
+
+    def done_with(self, town: Town) -> None:
+        """Free its place on the disk."""
+        shutil.rmtree(town.community.root)
+
+
+@contextmanager
+def towns(folder: Path, people: tuple[str, ...]) -> Iterator[Towns]:
+    """Everything that a town needs, running."""
+    warm = Community(folder / "warm").write({"amplify.toml": SETTINGS, "editions/joy.md": EDITION}).subscribed("warm@example.org")
+    with ExitStack() as stack:
+        peers = {name: stack.enter_context(listening(Watched())) for name in CONNECTIONS}
+        processes = stack.enter_context(interrupter(warm.root))
+        yield Towns(folder, processes, {name: peer for name, peer in peers.items() if isinstance(peer, Watched)}, people)
+
+
+def due(edition: str) -> str:
+    """An edition that came due a moment ago, by the clock on the wall: what really leaves knows no other."""
+    return edition.replace("2026-11-18 20:00", f"{pipeline.now():%Y-%m-%d 00:00}")
