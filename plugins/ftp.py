@@ -35,7 +35,7 @@ from amplify.api import AmplifyError, Asset, Channel, Digest, Paused, Secret, Se
 
 LIST = ".amplify-files"
 """In the folder there: `digest path` for what Amplify wrote; before files are touched, they are in it as `- path`."""
-_NEW = f"{LIST}.new"
+_NEW, _PART = f"{LIST}.new", f"{LIST}.part"
 _AHEAD = 32
 """So many changes are noted in the list at once, before the first of them is made: for each file it would take twice as long."""
 
@@ -89,6 +89,7 @@ class Ftp:
             except BaseException:
                 with contextlib.suppress(AmplifyError):
                     session.close()
+                    place.remove(_PART)
                 raise
             session.flush()
             session.close()
@@ -171,9 +172,12 @@ class Place:
 
     def known(self) -> dict[str, str]:
         """What the list says: digests by path, "" where a change was begun. A line that leads elsewhere is nobody's."""
-        lines = (self.read(LIST) or b"").decode("utf-8", "replace").split("\n")
-        written = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
-        return {line[2]: line[1].strip("-") for line in written if line and _is_inside(line[2])}
+        written = self.read(LIST)
+        if written is None:
+            written = self.read(_NEW) or b""
+        lines = written.decode("utf-8", "replace").split("\n")[:-1]
+        found = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
+        return {line[2]: line[1].strip("-") for line in found if line and _is_inside(line[2])}
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None: surely not there."""
@@ -185,9 +189,9 @@ class Place:
                     return None
                 raise
 
-    def write(self, path: str, source: BinaryIO) -> None:
-        """A whole file: beside its place, then renamed."""
-        new, target = self._at(_NEW), self._at(path)
+    def write(self, path: str, source: BinaryIO, temporary: str = _PART) -> None:
+        """A whole file: as `temporary`, then renamed."""
+        new, target = self._at(temporary), self._at(path)
         with self._about(path):
             self._make(target)
             with self._ftp.transfercmd(f"STOR {new}") as line:
@@ -289,7 +293,7 @@ class Session:
     def close(self) -> None:
         """The list says what is there now."""
         text = "".join(f"{digest or '-'} {path}\n" for path, digest in sorted(self._known.items()))
-        self._place.write(LIST, BytesIO(text.encode()))
+        self._place.write(LIST, BytesIO(text.encode()), _NEW)
 
 
 def _inside(path: PurePosixPath) -> str:
@@ -300,7 +304,7 @@ def _inside(path: PurePosixPath) -> str:
 
 def _is_inside(path: str) -> bool:
     pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and pure.name not in ("", LIST, _NEW) and all(one >= " " for one in path)
+    return not pure.is_absolute() and ".." not in pure.parts and pure.name != "" and not pure.name.startswith(LIST) and all(one >= " " for one in path)
 
 
 def _loopback(host: str) -> bool:

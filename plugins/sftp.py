@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LIST = ".amplify-files"
 """In the folder there: `digest path` for what Amplify wrote; before a file is touched, `- path` is added, and the last line counts."""
-_NEW = f"{LIST}.new"
+_NEW, _PART = f"{LIST}.new", f"{LIST}.part"
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Sftp:
             except BaseException:
                 with contextlib.suppress(AmplifyError):
                     session.close()
+                    place.do(place.remove(_PART), _PART)
                 raise
             session.close()
 
@@ -220,9 +221,12 @@ class Place:
 
     async def known(self) -> dict[str, str]:
         """What the list says: digests by path, "" where a change was begun. A line that leads elsewhere is nobody's."""
-        lines = (await self.read(LIST) or b"").decode("utf-8", "replace").split("\n")
-        written = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
-        return {line[2]: line[1].strip("-") for line in written if line and _is_inside(line[2])}
+        written = await self.read(LIST)
+        if written is None:
+            written = await self.read(_NEW) or b""
+        lines = written.decode("utf-8", "replace").split("\n")[:-1]
+        found = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
+        return {line[2]: line[1].strip("-") for line in found if line and _is_inside(line[2])}
 
     async def save(self, known: Mapping[str, str]) -> None:
         """Write the list anew."""
@@ -230,7 +234,7 @@ class Place:
             await self._list.close()
             self._list = None
         text = "".join(f"{digest or '-'} {path}\n" for path, digest in sorted(known.items()))
-        await self.write(LIST, BytesIO(text.encode()))
+        await self.write(LIST, BytesIO(text.encode()), _NEW)
 
     async def note(self, path: str) -> None:
         """Add to the list that a change of `path` begins."""
@@ -249,13 +253,13 @@ class Place:
             return None
         return data
 
-    async def write(self, path: str, source: BinaryIO) -> None:
-        """A whole file: beside its place, then renamed."""
+    async def write(self, path: str, source: BinaryIO, new: str = _PART) -> None:
+        """A whole file: as `new`, then renamed."""
         await self._make(posixpath.dirname(self._at(path)))
-        async with self._sftp.open(self._at(_NEW), "wb") as file:
+        async with self._sftp.open(self._at(new), "wb") as file:
             while piece := source.read(1 << 20):
                 await file.write(piece)
-        await self._rename(self._at(_NEW), self._at(path))
+        await self._rename(self._at(new), self._at(path))
 
     async def _rename(self, old: str, new: str) -> None:
         import asyncssh
@@ -327,7 +331,7 @@ def _inside(path: PurePosixPath) -> str:
 
 def _is_inside(path: str) -> bool:
     pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and pure.name not in ("", LIST, _NEW) and all(one >= " " for one in path)
+    return not pure.is_absolute() and ".." not in pure.parts and pure.name != "" and not pure.name.startswith(LIST) and all(one >= " " for one in path)
 
 
 @hookimpl

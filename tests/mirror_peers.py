@@ -46,8 +46,8 @@ class Peer:
     port: int = 0
     drop_after: int | None = None
     """Hang up when so many files were renamed into place."""
-    drop_at_removal: bool = False
-    """Hang up after a file was removed, instead of saying so."""
+    drop_at_removal_of: str | None = None
+    """Hang up after this file was removed, instead of saying so."""
     fingerprint: str = ""
     certificate: Path = Path()
     key: Path = Path()
@@ -105,7 +105,7 @@ def sftp(root: Path, *, old: bool = False, port: int = 0) -> Iterator[Peer]:
 
         def remove(self, path: bytes) -> None:
             super().remove(path)
-            if peer.drop_at_removal:
+            if os.path.basename(os.fsdecode(path)) == peer.drop_at_removal_of:
                 self.connection.abort()
 
         def _renamed(self) -> None:
@@ -167,7 +167,7 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
 
         def ftp_DELE(self, path: str) -> None:  # noqa: N802
             super().ftp_DELE(path)
-            if peer.drop_at_removal:
+            if os.path.basename(path) == peer.drop_at_removal_of:
                 self.close()
 
         def ftp_NLST(self, path: str) -> None:  # noqa: N802

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -343,15 +343,27 @@ class TestEveryRemotePlace:
     def test_a_removal_that_nobody_confirmed_is_made_good(self, upload: Place) -> None:
         upload.publish({"index.html": b"x", "page.html": b"x"})
         assert upload.peer
-        upload.peer.drop_at_removal = True
+        upload.peer.drop_at_removal_of = "page.html"
         with pytest.raises(Transient):
             upload.publish({"index.html": b"x"})
-        upload.peer.drop_at_removal = False
+        upload.peer.drop_at_removal_of = None
         assert upload.site() == {"index.html": b"x"}
 
         upload.publish({"index.html": b"x", "page.html": b"x"})
 
         assert upload.site() == {"index.html": b"x", "page.html": b"x"}
+
+    def test_a_connection_lost_while_the_list_is_replaced_orphans_nothing(self, upload: Place) -> None:
+        upload.publish({"index.html": b"x", "page.html": b"x"})
+        assert upload.peer
+        upload.peer.drop_at_removal_of = LIST
+        with suppress(Transient):
+            upload.publish({"index.html": b"y"})
+        upload.peer.drop_at_removal_of = None
+
+        upload.publish({"index.html": b"z"})
+
+        assert {path: content for path, content in upload.site().items() if not path.startswith(LIST)} == {"index.html": b"z"}
 
     def test_what_cannot_be_read_is_not_called_absent(self, upload: Place) -> None:
         upload.publish({"editions/index.html": b"x"})
@@ -365,7 +377,7 @@ class TestEveryRemotePlace:
         with pytest.raises(AmplifyError, match=r"about/index\.html"):
             remote.publish({"about/index.html": b"x"})
 
-        assert remote.site() | {f"{LIST}.new": b""} == {"about": b"theirs, a file", f"{LIST}.new": b""}
+        assert remote.site() == {"about": b"theirs, a file"}
 
     @leaves_a_line_open
     def test_a_wrong_password_is_said_and_not_shown(self, login: Place) -> None:

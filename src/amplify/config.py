@@ -225,9 +225,9 @@ def _broken(message: str, text: str) -> Problem:
     where = re.search(r"at line (\d+)", message)
     line = int(where[1]) if where else text.count("\n") + 1
     words = re.sub(r" \(at .*\)$", "", message)
-    return Problem(
-        file=FILE, line=line, rule="C01", message=f"cannot be read: {words}", remedy="values that are words need quotation marks"
-    )
+    written = "".join(text.splitlines()[line - 1 : line]).strip()
+    shown = f"cannot be read: {words}" + (f": {written[:60]}" if written else "")
+    return Problem(file=FILE, line=line, rule="C01", message=shown, remedy="values that are words need quotation marks")
 
 
 def _plugged(tables: Any, what: str, lines: Lines, found: list[Problem]) -> Iterator[dict[str, Any]]:
