@@ -282,7 +282,8 @@ class Line:
     def _greeted(self) -> smtplib.SMTP:
         import smtplib
 
-        where, context = self._where, _context(self._where)
+        where = self._where
+        context = _context(where) if where.encrypted else None
         if where.implicit:
             smtp: smtplib.SMTP = smtplib.SMTP_SSL(where.host, where.port, timeout=where.timeout, context=context)
         else:

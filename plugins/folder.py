@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,12 +50,11 @@ class Folder:
         found: dict[PurePosixPath, Digest] = {}
         stamps: dict[str, list[object]] = {}
         for path in self._written():
-            file = self._root / path
             with contextlib.suppress(OSError):
-                stat = file.stat()
+                stat = os.stat(f"{self._root}/{path}")
                 stamp = [stat.st_mtime_ns, stat.st_size]
                 before = known.get(path)
-                digest = str(before[2]) if before and before[:2] == stamp else _digest(file)
+                digest = str(before[2]) if before and before[:2] == stamp else _digest(self._root / path)
                 found[PurePosixPath(path)] = Digest(digest)
                 stamps[path] = [*stamp, digest]
         if stamps != known:

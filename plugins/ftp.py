@@ -86,12 +86,12 @@ class Ftp:
             session = Session(place)
             try:
                 yield session
+                session.flush()
             except BaseException:
                 with contextlib.suppress(AmplifyError):
                     session.close()
                     place.remove(_PART)
                 raise
-            session.flush()
             session.close()
 
     @contextmanager
@@ -304,7 +304,8 @@ def _inside(path: PurePosixPath) -> str:
 
 def _is_inside(path: str) -> bool:
     pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and pure.name != "" and not pure.name.startswith(LIST) and all(one >= " " for one in path)
+    ours = not pure.name or pure.name.startswith(LIST)
+    return not ours and not pure.is_absolute() and ".." not in pure.parts and all(one >= " " for one in path)
 
 
 def _loopback(host: str) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -82,11 +83,14 @@ class Git:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """Changes are collected; leaving it without an error makes them one commit, and pushes it."""
-        session, said = Session(), ""
+        session, said, before = Session(), "", None
         yield session
         with self._copy() as copy:
             for _ in range(_ATTEMPTS):
                 tip = copy.tip()
+                if said and tip == before:
+                    break
+                before = tip
                 commit = copy.commit(tip, session, self._services.clock())
                 said = copy.push(tip, commit) if commit else ""
                 if not said:
@@ -95,24 +99,41 @@ class Git:
 
     @contextmanager
     def _copy(self) -> Iterator[Copy]:
+        """One process at a time; what a killed one left behind is swept away, and a damaged copy goes as a whole."""
         try:
-            from dulwich.errors import NotGitRepository
+            from dulwich.errors import ChecksumMismatch, FileFormatException
             from dulwich.repo import Repo
         except ImportError as error:
             raise MissingExtra("git", "git") from error
+        from filelock import FileLock, Timeout
+
         place = self._services.cache / "repository"
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
-            repo = Repo(str(place))
-        except NotGitRepository:
-            new = place.with_suffix(".new")
-            for path in (new, place):
-                shutil.rmtree(path, ignore_errors=True)
-            new.mkdir(parents=True)
-            Repo.init_bare(str(new)).close()
-            new.replace(place)
-            repo = Repo(str(place))
-        with closing(repo):
-            yield Copy(repo, self._address, self._options)
+            with FileLock(place.with_suffix(".lock"), timeout=self._options.timeout):
+                _sweep(place)
+                with closing(Repo(str(place))) as repo:
+                    yield Copy(repo, self._address, self._options)
+        except Timeout as error:
+            raise Transient(f"{self._address}: another run of Amplify is at work with it") from error
+        except (KeyError, ValueError, AssertionError, zlib.error, ChecksumMismatch, FileFormatException) as error:
+            shutil.rmtree(place, ignore_errors=True)
+            raise Transient(f"{self._address}: the copy of it in {place} was damaged, and is gone. Run the same command again.") from error
+
+
+def _sweep(place: Path) -> None:
+    """There is a repository at `place`, and no lock in it of a process that is no more."""
+    from dulwich.repo import Repo
+
+    if not (place / "HEAD").exists():
+        new = place.with_suffix(".new")
+        for path in (new, place):
+            shutil.rmtree(path, ignore_errors=True)
+        new.mkdir()
+        Repo.init_bare(str(new)).close()
+        new.replace(place)
+    for lock in [*place.glob("*.lock"), *place.glob("refs/**/*.lock"), *place.glob("objects/**/*.lock")]:
+        lock.unlink()
 
 
 @dataclass(frozen=True)
@@ -247,7 +268,10 @@ class Copy:
                 answer = client.send_pack(path, update, self._repo.generate_pack_data, progress=_silent)
         except _Moved:
             return "somebody else publishes to it at the same time"
-        return (answer.ref_status or {}).get(self._branch) or ""
+        why = (answer.ref_status or {}).get(self._branch) or ""
+        if not why:
+            self._repo.refs[self._branch] = commit
+        return str(why)
 
 
 class _Moved(Exception):

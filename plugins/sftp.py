@@ -331,7 +331,8 @@ def _inside(path: PurePosixPath) -> str:
 
 def _is_inside(path: str) -> bool:
     pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and pure.name != "" and not pure.name.startswith(LIST) and all(one >= " " for one in path)
+    ours = not pure.name or pure.name.startswith(LIST)
+    return not ours and not pure.is_absolute() and ".." not in pure.parts and all(one >= " " for one in path)
 
 
 @hookimpl

@@ -11,6 +11,7 @@ process would first import everything. What a process does is numbered in two wa
 
 from __future__ import annotations
 
+import faulthandler
 import itertools
 import json
 import mmap
@@ -24,6 +25,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -34,8 +36,8 @@ _DEEDS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod
 _ACTING = ("cli.py", "pipeline.py", "deliver.py", "store.py", "state.py", "online.py", "cache.py", "folder.py", "email.py", "shutil.py")
 _MOVING = {"write_bytes", "replace", "unlink", "mkdir", "open", "rmdir"}
 _COMPUTING = {"_quoted", "_walk", "_names", "fingerprint", "digest", "<genexpr>", "<listcomp>"}
-_LONGEST = 60
-"""Seconds after which a process that hangs is ended, so that the test that waits for it fails."""
+_LONGEST = 20
+"""Seconds after which a process that hangs says where and is ended, so that the test that waits for it fails."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -92,9 +94,10 @@ def _forked(request: dict[str, Any]) -> dict[str, Any]:
     counted = mmap.mmap(-1, 8)
     child = os.fork()
     if child == 0:
-        signal.alarm(_LONGEST)
         os.dup2(out, 1)
         os.dup2(err, 2)
+        faulthandler.register(signal.SIGALRM, file=2, chain=True)
+        signal.alarm(_LONGEST)
         stop = _counter(request["at"], getattr(signal, request["blow"]), counted)
         {"deeds": _number_deeds, "lines": _number_lines}[request["number"]](stop)
         os._exit(_amplify(request["args"]))
@@ -148,8 +151,7 @@ def _number_deeds(stop: Callable[[], None]) -> None:
 
 def _number_lines(stop: Callable[[], None]) -> None:
     def trace(frame: FrameType, event: str, arg: object) -> Any:
-        file, name = os.path.basename(frame.f_code.co_filename), frame.f_code.co_name
-        if name in _COMPUTING or not (file in _ACTING or (file == "pathlib.py" and name in _MOVING)):
+        if not _acts(frame.f_code.co_filename, frame.f_code.co_name):
             return None
         if event == "line":
             stop()
@@ -157,6 +159,13 @@ def _number_lines(stop: Callable[[], None]) -> None:
 
     threading.settrace(trace)
     sys.settrace(trace)
+
+
+@cache
+def _acts(path: str, name: str) -> bool:
+    """Whether the lines of this function are numbered."""
+    file = os.path.basename(path)
+    return name not in _COMPUTING and (file in _ACTING or (file == "pathlib.py" and name in _MOVING))
 
 
 if __name__ == "__main__":

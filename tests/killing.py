@@ -49,7 +49,7 @@ class Town:
 
     def publish(self, *more: str, at: int = -1, blow: Blow = "SIGKILL") -> Ended:
         """`amplify publish --yes` in a process of its own, ended by `blow` at the line `at` that it executes."""
-        ended = self.processes.run(self.community.root, "publish", "--yes", *more, number="lines", blow=blow, at=at)
+        ended = self.processes.run(self.community.root, "publish", "--yes", *more, number="lines" if at >= 0 else "deeds", blow=blow, at=at)
         all_quiet()
         return ended
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import mirror_peers as peers
 import pytest
+from filelock import FileLock
 from mirror_peers import PASSWORD, USER, Branch, Peer
 from tests.kit import contents
 
@@ -81,6 +82,10 @@ class Place:
     def branch(self) -> Branch:
         assert self.behind
         return self.behind
+
+    @property
+    def cache(self) -> Path:
+        return self.home / ".amplify" / "cache" / "channels" / "place" / "repository"
 
     @property
     def works(self) -> Mirror:
@@ -179,7 +184,7 @@ def _made_of(*kinds: str) -> Any:
 place = _made_of("folder", "sftp", "ftp", "git")
 every = _made_of("folder", "sftp", "sftp-old", "ftp", "ftp-old", "ftps", "git", "git-http")
 remote = _made_of("sftp", "ftp", "git")
-upload = _made_of("sftp", "sftp-old", "ftp", "ftp-old", "ftps")
+upload = _made_of("sftp", "sftp-old", "ftp", "ftp-old")
 login = _made_of("sftp", "ftp", "ftps", "git-http")
 http = _made_of("git-http")
 local_git = _made_of("git")
@@ -684,13 +689,39 @@ class TestGit:
         http.publish(SITE)
         shutil.rmtree(http.home / ".amplify")
         http.publish(SITE | {"index.html": b"new"})
-        cache = http.home / ".amplify" / "cache" / "channels" / "place" / "repository"
-        (cache / "HEAD").unlink()
+        (http.cache / "HEAD").unlink()
 
         http.publish(SITE)
 
         assert http.site() == SITE
         assert len(http.branch.commits()) == 3
+
+    def test_a_lock_of_a_run_that_was_killed_stops_nobody(self, local_git: Place) -> None:
+        local_git.publish(SITE)
+        for lock in ("refs/heads/gh-pages.lock", "shallow.lock", "HEAD.lock"):
+            (local_git.cache / lock).touch()
+
+        local_git.publish({})
+
+        assert local_git.site() == {}
+
+    def test_a_damaged_cache_is_thrown_away(self, local_git: Place) -> None:
+        local_git.publish(SITE)
+        for file in local_git.cache.glob("objects/??/*"):
+            file.chmod(0o644)
+            file.write_bytes(b"")
+
+        with pytest.raises(Transient, match=r"was damaged, and is gone\. Run the same command again"):
+            local_git.works.listing()
+
+        assert local_git.publish(SITE) == 0
+
+    def test_two_runs_at_once_wait_for_each_other(self, local_git: Place) -> None:
+        local_git.publish(SITE)
+        local_git.options["timeout"] = 0.05
+
+        with FileLock(local_git.cache.with_suffix(".lock")), pytest.raises(Transient, match="another run of Amplify"):
+            local_git.works.listing()
 
     def test_brings_the_newest_commit_only(self, http: Place) -> None:
         for number in range(5):
@@ -700,7 +731,7 @@ class TestGit:
 
         from dulwich.repo import Repo
 
-        with closing(Repo(str(http.home / ".amplify" / "cache" / "channels" / "place" / "repository"))) as cache:
+        with closing(Repo(str(http.cache))) as cache:
             there = [commit.id in cache.object_store for commit in http.branch.commits()]
         assert there == [True, True, False, False, False, False]
 

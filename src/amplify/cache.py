@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from amplify.errors import StateError
@@ -46,6 +46,11 @@ def digest_file(path: Path) -> Digest:
         while piece := file.read(1 << 20):
             state.update(piece)
     return Digest(state.hexdigest())
+
+
+def digest_of(files: Mapping[PurePosixPath, Digest]) -> Digest:
+    """One digest for a whole tree of files."""
+    return digest("\n".join(sorted(f"{path} {name}" for path, name in files.items())).encode())
 
 
 def fingerprint(*values: object) -> Digest:
@@ -196,7 +201,7 @@ class Cache:
     def has(self, kept: Kept) -> bool:
         """Whether the bytes are there, whole."""
         try:
-            return self.object(kept.digest).stat().st_size == kept.size
+            return os.stat(f"{self._objects}/{kept.digest[:2]}/{kept.digest[2:]}").st_size == kept.size
         except OSError:
             return False
 

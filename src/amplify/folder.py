@@ -114,9 +114,8 @@ class _Reader:
 
     def _record(self, name: str, show: str, entry: os.DirEntry[str]) -> Record | None:
         cls, make = _MAKERS[name]
-        file = Path(name) / show / entry.name
-        path = file.as_posix()
-        if not entry.is_file(follow_symlinks=False) and not self._usable(file):
+        path = f"{name}/{show}/{entry.name}" if show else f"{name}/{entry.name}"
+        if not entry.is_file(follow_symlinks=False) and not self._usable(Path(path)):
             return None
         signature, record = self._known.get(path, ("", b""))
         if signature and self._current(entry, signature):
@@ -124,7 +123,7 @@ class _Reader:
                 known = cast(Record, _adapter(cls).validate_json(record))
                 self._seen.add(path)
                 return known
-        return self._parse(file, entry, show, make)
+        return self._parse(Path(path), entry, show, make)
 
     def _usable(self, file: Path) -> bool:
         """Whether `file`, which is no plain file, leads to one in this folder (X10)."""
@@ -212,7 +211,7 @@ class _Reader:
 
     def _asset(self, file: Path) -> tuple[PurePosixPath, Asset] | None:
         path = self.root / file
-        if (path.is_symlink() or not path.is_file()) and not self._usable(file):
+        if (path.is_symlink() or not path.is_file()) and not self._usable(Path(path)):
             return None
         if text.plain(str(file)) != str(file) or re.search(r"[\t\r\n]", str(file)):
             self._refuse(file, "C07", "its name would be its address, and holds what no address can", "give it another name")
@@ -262,7 +261,7 @@ def _line(root: Path, path: Path) -> str:
 def _unchanged(root: Path, line: str) -> bool:
     stamp, _, path = line.partition("|")
     try:
-        return _stamp((root / path).stat()) == stamp
+        return _stamp(os.stat(f"{root}/{path}")) == stamp
     except OSError:
         return False
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from amplify import times
+from amplify.cache import digest_of
 from amplify.config import Plugged, Settings
 from amplify.model import Announcement, AnnounceStep, Asset, Digest, Held, Key, MirrorStep, Plan, Publication, Reason, Site, State
 from amplify.select import Selection
@@ -46,6 +47,8 @@ class Wanted:
 
 def mirror(channel: str, site: Site, listing: Mapping[PurePosixPath, Digest]) -> MirrorStep:
     """What makes a mirror equal to the site, in the order that never shows a link to what is not there yet."""
+    if digest_of({path: name for path, name in listing.items() if path != MARK}) == site.digest:
+        return MirrorStep(channel=channel, new=(), changed=(), remove=())
     ordered = sorted(site.assets.values(), key=lambda asset: (_RANKS[asset.rank], str(asset.path)))
     new = tuple(asset for asset in ordered if asset.path not in listing)
     changed = tuple(asset for asset in ordered if asset.path in listing and listing[asset.path] != asset.digest)

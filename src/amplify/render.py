@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import gettext
+import os
 import re
 import traceback
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
+import amplify.templates
 from amplify import colour, text, times
 from amplify.config import Settings
 from amplify.errors import FolderError, Problem
@@ -30,7 +31,8 @@ SUFFIXES = (".j2", ".js")
 
 def templates(root: Path) -> Mapping[str, bytes]:
     """Every effective template by name: the built-in ones, and the community's own in their place."""
-    found = {item.name: item.read_bytes() for item in files("amplify.templates").iterdir() if item.name.endswith(SUFFIXES)}
+    built_in = Path(next(iter(amplify.templates.__path__)))
+    found = {name: (built_in / name).read_bytes() for name in sorted(os.listdir(built_in)) if name.endswith(SUFFIXES)}
     own = root / "templates"
     if own.is_dir():
         found |= {path.relative_to(own).as_posix(): path.read_bytes() for path in sorted(own.rglob("*")) if path.name.endswith(SUFFIXES)}

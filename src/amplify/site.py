@@ -7,18 +7,21 @@ rendering libraries, every effective template, and the settings; a new epoch ren
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from html import escape
-from importlib.metadata import version
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
+import pydantic
+
 from amplify import __version__, calendar, feed, letters, text, times
-from amplify.cache import Cache, Kept, digest, digest_file, fingerprint
+from amplify.cache import Cache, Kept, digest, digest_file, digest_of, fingerprint
 from amplify.config import Podcast, Settings
+from amplify.errors import StateError
 from amplify.folder import media_type
 from amplify.letters import Entry
 from amplify.model import Asset, Content, Digest, Edition, Episode, Media, Site
@@ -37,7 +40,20 @@ def epoch(settings: Settings) -> Digest:
     """What all rendering depends on."""
     sources = {name: digest(data) for name, data in templates(settings.root).items()}
     shared = (settings.community, settings.newsletter, settings.podcast, settings.serve)
-    return fingerprint(__version__, [version(name) for name in _LIBRARIES], text.EXTENSIONS, sources, shared)
+    return fingerprint(__version__, _versions(), text.EXTENSIONS, sources, shared)
+
+
+def _versions() -> list[str]:
+    """The versions of the rendering libraries, by the folders that installers leave; asking the metadata costs ten times as much."""
+    there = os.listdir(Path(pydantic.__file__).parents[1])
+    found = {name.split("-")[0].lower().replace("_", "-"): name for name in there if name.endswith(".dist-info")}
+    return [found.get(name) or _asked_version(name) for name in _LIBRARIES]
+
+
+def _asked_version(name: str) -> str:
+    from importlib.metadata import version
+
+    return version(name)
 
 
 def build(content: Content, selection: Selection, settings: Settings, cache: Cache) -> Site:
@@ -49,13 +65,9 @@ def build(content: Content, selection: Selection, settings: Settings, cache: Cac
     builder = _Builder(content, selection, settings, cache, name)
     assets = {asset.path: asset for asset in builder.assets()}
     cache.keep_rendered(builder.new, builder.used)
-    site = Site(assets=assets, digest=_digest_of(assets.values()), rendered=builder.rendered)
+    site = Site(assets=assets, digest=digest_of({path: asset.digest for path, asset in assets.items()}), rendered=builder.rendered)
     _remember(cache, key, site, settings)
     return site
-
-
-def _digest_of(assets: Iterable[Asset]) -> Digest:
-    return digest("\n".join(sorted(f"{asset.path} {asset.digest}" for asset in assets)).encode())
 
 
 def _remember(cache: Cache, key: Digest, site: Site, settings: Settings) -> None:
@@ -65,21 +77,46 @@ def _remember(cache: Cache, key: Digest, site: Site, settings: Settings) -> None
          "" if asset.source == cache.object(asset.digest) else asset.source.relative_to(root).as_posix())
         for asset in site.assets.values()
     ]  # fmt: skip
-    cache.put("site", json.dumps({"key": key, "digest": site.digest, "assets": rows}).encode())
+    cache.put("site assets", json.dumps(rows).encode())
+    cache.put("site", json.dumps({"key": key, "digest": site.digest}).encode())
 
 
 def _remembered(cache: Cache, key: Digest, settings: Settings) -> Site | None:
-    """The last site, when it would come out the same and all its bytes are still there."""
+    """The last site, when it would come out the same; its files are only looked up when somebody asks for them."""
     kept = json.loads(cache.get("site") or b"{}")
-    if kept.get("key") != key:
-        return None
-    assets: dict[PurePosixPath, Asset] = {}
-    for path, name, size, kind, rank, source in kept["assets"]:
-        if not source and not cache.has(Kept(name, size)):
-            return None
-        where = settings.root / source if source else cache.object(name)
-        assets[PurePosixPath(path)] = Asset(path=PurePosixPath(path), digest=name, size=size, type=kind, source=where, rank=rank)
-    return Site(assets=assets, digest=kept["digest"])
+    rows = cache.get("site assets") if kept.get("key") == key else None
+    return Site(assets=Manifest(rows, settings.root, cache), digest=kept["digest"]) if rows is not None else None
+
+
+class Manifest(Mapping[PurePosixPath, Asset]):
+    """The files of a remembered site, read from the cache when the first one is asked for. Raises StateError."""
+
+    def __init__(self, rows: bytes, root: Path, cache: Cache) -> None:
+        self._rows, self._root, self._cache = rows, root, cache
+
+    @cached_property
+    def _assets(self) -> dict[PurePosixPath, Asset]:
+        assets: dict[PurePosixPath, Asset] = {}
+        for path, name, size, kind, rank, source in json.loads(self._rows):
+            if not source and not self._cache.has(Kept(name, size)):
+                self._cache.put("site", b"{}")
+                raise StateError(
+                    "Some of Amplify's working files are gone. Nothing was changed.\n  Run the same command again: it makes them anew."
+                )
+                    "Some of Amplify's working files are gone. Nothing was changed.\n  Run the same command again: it makes them anew."
+                )
+            where = self._root / source if source else self._cache.object(name)
+            assets[PurePosixPath(path)] = Asset(path=PurePosixPath(path), digest=name, size=size, type=kind, source=where, rank=rank)
+        return assets
+
+    def __getitem__(self, path: PurePosixPath) -> Asset:
+        return self._assets[path]
+
+    def __iter__(self) -> Iterator[PurePosixPath]:
+        return iter(self._assets)
+
+    def __len__(self) -> int:
+        return len(self._assets)
 
 
 class _Builder:
