@@ -103,8 +103,6 @@ class Manifest(Mapping[PurePosixPath, Asset]):
                 raise StateError(
                     "Some of Amplify's working files are gone. Nothing was changed.\n  Run the same command again: it makes them anew."
                 )
-                    "Some of Amplify's working files are gone. Nothing was changed.\n  Run the same command again: it makes them anew."
-                )
             where = self._root / source if source else self._cache.object(name)
             assets[PurePosixPath(path)] = Asset(path=PurePosixPath(path), digest=name, size=size, type=kind, source=where, rank=rank)
         return assets
