@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Amplify(click.Group):
 
     def run(self, args: Sequence[str]) -> int:
         """Run, and give the exit status of the contract."""
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
         debug = "--debug" in args
         status: Any = 0
         try:
