@@ -79,11 +79,13 @@ class Folder:
         finally:
             session.close()
             with contextlib.suppress(OSError):
-                self._tidy()
+                self._tidy(session.stamps)
 
-    def _tidy(self) -> None:
+    def _tidy(self, new: Mapping[str, list[object]]) -> None:
         there = sorted(path for path in self._written() if (self._root / path).exists())
         _write(self._root / LIST, "".join(f"{path}\n" for path in there).encode())
+        known = self._known_times() | new
+        _write(self._times, json.dumps({path: known[path] for path in there if path in known}).encode())
 
     def _written(self) -> set[str]:
         try:
@@ -107,6 +109,8 @@ class Session:
         self._root = root
         self._new = root / f"{LIST}.new"
         self._list = (root / LIST).open("a", encoding="utf-8")
+        self.stamps: dict[str, list[object]] = {}
+        """Of each file that was put: its time, size and digest, so that it need not be read again."""
 
     def put(self, asset: Asset) -> None:
         """Copy beside its place, then rename. A line of its own in the list, even after one that a full disk cut off."""
@@ -117,6 +121,8 @@ class Session:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(asset.source, self._new)
             self._new.replace(target)
+            stat = target.stat()
+            self.stamps[str(asset.path)] = [stat.st_mtime_ns, stat.st_size, asset.digest]
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(target if asset.source.exists() else asset.source)) from error
 

@@ -1,7 +1,8 @@
-"""Runs `amplify` in processes of its own and ends them where it is told: at the nth thing that they do.
+"""Runs `amplify` in processes of its own, and lets the world fail where it is told: at the nth thing that they do.
 
-Started by `Interrupter`, it reads a request a line, forks, and answers a line; a fork is ready at once, where a new
-process would first import everything. What a process does is numbered in two ways, and neither needs anything of ours:
+`interrupter` starts a process that has done everything once; it reads a request a line, forks, and answers a line. A fork
+is ready at once, where a new process would first import everything. What a fork does is numbered, without anything of ours
+knowing:
 
 - *deeds*: files opened for writing, renamed, removed, folders made, statements of SQL. Between two of them, nothing
   outside the process changes.
@@ -11,11 +12,12 @@ process would first import everything. What a process does is numbered in two wa
 
 from __future__ import annotations
 
-import faulthandler
+import errno
 import itertools
 import json
 import mmap
 import os
+import resource
 import signal
 import sqlite3
 import struct
@@ -25,20 +27,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
 Number = Literal["deeds", "lines"]
-Blow = Literal["SIGKILL", "SIGINT"]
-_DEEDS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.chmod", "os.truncate", "shutil.copyfile"}
-_ACTING = ("cli.py", "pipeline.py", "deliver.py", "store.py", "state.py", "online.py", "cache.py", "folder.py", "email.py", "shutil.py")
-_MOVING = {"write_bytes", "replace", "unlink", "mkdir", "open", "rmdir"}
-_COMPUTING = {"_quoted", "_walk", "_names", "fingerprint", "digest", "<genexpr>", "<listcomp>"}
-_LONGEST = 20
-"""Seconds after which a process that hangs says where and is ended, so that the test that waits for it fails."""
+Blow = Literal["killed", "interrupted", "disk full"]
+_OPENING = {"os.mkdir", "os.link", "os.truncate", "shutil.copyfile"}
+_MOVING = {"os.rename", "os.remove", "os.rmdir", "os.chmod"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_MODULES = ("cli.py", "pipeline.py", "deliver.py", "store.py", "state.py", "online.py", "cache.py", "folder.py", "email.py", "shutil.py")
+_OF_PATHLIB = {"write_bytes", "replace", "unlink", "mkdir", "open", "rmdir"}
+_COMPUTING = {"_quoted", "_walk", "_names", "fingerprint", "digest", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
+_LONGEST = 60
+"""Seconds after which a process that hangs is ended, so that the test that waits for it fails."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,28 @@ class Interrupter:
 
     _process: subprocess.Popen[str]
 
-    def run(self, root: Path, *args: str, number: Number = "deeds", blow: Blow = "SIGKILL", at: int = -1) -> Ended:
-        """`amplify -C root …`, ended by `blow` at its deed or line `at`; by nothing where it does not come that far."""
+    def run(
+        self, root: Path, *args: str, number: Number = "deeds", blow: Blow = "killed", at: int = -1, largest: int | None = None
+    ) -> Ended:
+        """`amplify -C root …`, struck by `blow` at its deed or line `at` (-1: never); no file grows beyond `largest` bytes."""
+        return self._asked(args=["-C", str(root), *args], number=number, blow=blow, at=at, largest=largest)
+
+    def shell(self, script: str, *args: object) -> Ended:
+        """A shell command in the place where these processes run."""
+        return self._asked(shell=["sh", "-euc", script, "sh", *map(str, args)])
+
+    def _asked(self, **request: object) -> Ended:
         assert self._process.stdin
         assert self._process.stdout
-        request = {"args": ["-C", str(root), *args], "number": number, "blow": blow, "at": at}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return Ended(**json.loads(self._process.stdout.readline()))
 
 
 @contextmanager
-def interrupter(warmed_by: Path) -> Iterator[Interrupter]:
-    """An Interrupter whose processes have done everything once, in the community `warmed_by`."""
-    command = [sys.executable, "-m", "tests.interrupter", str(warmed_by)]
+def interrupter(warmed_by: Path, before: tuple[str, ...] = ()) -> Iterator[Interrupter]:
+    """An Interrupter that has published the community `warmed_by`; `before` is a command to run it through."""
+    command = [*before, sys.executable, "-m", "tests.interrupter", str(warmed_by)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
         yield Interrupter(process)
         assert process.stdin
@@ -80,10 +90,11 @@ def interrupter(warmed_by: Path) -> Iterator[Interrupter]:
 # -- the other side ------------------------------------------------------------------------------------------------
 
 
-def _serve(warm: Path) -> None:
+def _serve(warm: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    _amplify(["-C", str(warm), "publish", "--yes", "--at", "2026-11-18 20:30"])
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 1)
+    _amplify(["-C", warm, "publish", "--yes", "--at", "2026-11-18 20:30"])
     for line in sys.stdin:
         answers.write(json.dumps(_forked(json.loads(line))) + "\n")
         answers.flush()
@@ -94,12 +105,15 @@ def _forked(request: dict[str, Any]) -> dict[str, Any]:
     counted = mmap.mmap(-1, 8)
     child = os.fork()
     if child == 0:
+        signal.alarm(_LONGEST)
         os.dup2(out, 1)
         os.dup2(err, 2)
-        faulthandler.register(signal.SIGALRM, file=2, chain=True)
-        signal.alarm(_LONGEST)
-        stop = _counter(request["at"], getattr(signal, request["blow"]), counted)
-        {"deeds": _number_deeds, "lines": _number_lines}[request["number"]](stop)
+        if "shell" in request:
+            os.execvp("sh", request["shell"])
+        if request["largest"] is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest"], request["largest"]))
+        count = _counter(request["at"], request["blow"], counted)
+        {"deeds": _number_deeds, "lines": _number_lines}[request["number"]](count)
         os._exit(_amplify(request["args"]))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return {"status": status, "out": _read(out), "err": _read(err), "counted": struct.unpack("q", counted)[0]}
@@ -123,50 +137,49 @@ def _amplify(args: list[str]) -> int:
     return int(status or 0)
 
 
-def _counter(at: int, blow: signal.Signals, counted: mmap.mmap) -> Callable[[], None]:
+def _counter(at: int, blow: Blow, counted: mmap.mmap) -> Callable[[bool], None]:
+    """What is called for each thing done, with whether that needs room on the disk."""
     numbers = itertools.count()
 
-    def stop() -> None:
+    def count(needs_room: bool = False) -> None:
         number = next(numbers)
         struct.pack_into("q", counted, 0, number + 1)
-        if number == at:
-            os.kill(os.getpid(), blow)
+        if number == at and blow != "disk full":
+            os.kill(os.getpid(), signal.SIGKILL if blow == "killed" else signal.SIGINT)
+        if 0 <= at <= number and blow == "disk full" and needs_room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    return stop
+    return count
 
 
-def _number_deeds(stop: Callable[[], None]) -> None:
+def _number_deeds(count: Callable[[bool], None]) -> None:
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event in _DEEDS or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
-            stop()
+        if event in _OPENING or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
+            count(True)
+        elif event in _MOVING:
+            count(False)
 
     def connect(*args: Any, **options: Any) -> sqlite3.Connection:
         connection = connected(*args, **options)
-        connection.set_trace_callback(lambda statement: stop())
+        connection.set_trace_callback(lambda statement: count(False))
         return connection
 
     connected, sqlite3.connect = sqlite3.connect, connect
     sys.addaudithook(hook)
 
 
-def _number_lines(stop: Callable[[], None]) -> None:
+def _number_lines(count: Callable[[bool], None]) -> None:
     def trace(frame: FrameType, event: str, arg: object) -> Any:
-        if not _acts(frame.f_code.co_filename, frame.f_code.co_name):
+        file, name = os.path.basename(frame.f_code.co_filename), frame.f_code.co_name
+        if name in _COMPUTING or not (file in _MODULES or (file == "pathlib.py" and name in _OF_PATHLIB)):
             return None
         if event == "line":
-            stop()
+            count(False)
         return trace
 
     threading.settrace(trace)
     sys.settrace(trace)
 
 
-@cache
-def _acts(path: str, name: str) -> bool:
-    """Whether the lines of this function are numbered."""
-    file = os.path.basename(path)
-    return name not in _COMPUTING and (file in _ACTING or (file == "pathlib.py" and name in _MOVING))
-
-
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    _serve(sys.argv[1])

@@ -6,20 +6,24 @@ The servers' own lists of what they took are the judge of who got what. Processe
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from amplify import pipeline
-from amplify.model import Announcement, State
-from amplify.store import Row
-
-from tests.interrupter import Blow, Ended, Interrupter, interrupter
+from tests.interrupter import Blow, Ended, Interrupter, Number, interrupter
 from tests.kit import EDITION, SETTINGS, Community, Ran
 from tests.smtp_peer import Peer, listening
+
+from amplify import pipeline
+from amplify.model import State
+from amplify.store import Store
 
 CONNECTIONS = {"letter": 2, "digest": 1}
 """The channels, and how many mails each may have in flight."""
@@ -29,12 +33,12 @@ CONNECTIONS = {"letter": 2, "digest": 1}
 class Watched(Peer):
     """A mail server that lets `meanwhile` happen when it has taken so many messages, before it answers."""
 
-    meanwhile: dict[int, Callable[[], None]] = field(default_factory=dict)
+    meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
 
     def answer(self, stage: str, usual: str) -> str:
         """The usual answer, after what is to happen before it."""
-        if stage == "dot" and (act := self.meanwhile.pop(len(self.taken), None)):
-            act()
+        for number in [one for one in self.meanwhile if stage == "dot" and one <= len(self.taken)]:
+            self.meanwhile.pop(number, lambda: None)()
         return super().answer(stage, usual)
 
 
@@ -44,14 +48,36 @@ class Town:
 
     community: Community
     peers: dict[str, Watched]
-    processes: Interrupter
+    processes: tuple[Interrupter, Interrupter]
     people: tuple[str, ...]
+
+    @property
+    def record(self) -> Path:
+        """The file of the record."""
+        return self.community.root / ".amplify" / "amplify.db"
 
     def publish(self, *more: str, at: int = -1, blow: Blow = "SIGKILL") -> Ended:
         """`amplify publish --yes` in a process of its own, ended by `blow` at the line `at` that it executes."""
-        ended = self.processes.run(self.community.root, "publish", "--yes", *more, number="lines" if at >= 0 else "deeds", blow=blow, at=at)
+        number: Number = "lines" if at >= 0 else "deeds"
+        ended = self.processes[0].run(self.community.root, "publish", "--yes", *more, number=number, blow=blow, at=at)
         all_quiet()
         return ended
+
+    def publish_twice(self) -> list[Ended]:
+        """Two of them, started at the same moment."""
+        with ThreadPoolExecutor(2) as pool:
+            ended = list(pool.map(lambda one: one.run(self.community.root, "publish", "--yes"), self.processes))
+        all_quiet()
+        return ended
+
+    def publish_and(self, blow: signal.Signals, after: int) -> Ran:
+        """The same in a process that gets a signal while the letter's server has `after` messages and has not answered the next."""
+        command = [sys.executable, "-m", "amplify", "-C", str(self.community.root), "publish", "--yes"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            self.peers["letter"].meanwhile[after] = lambda: process.send_signal(blow)
+            out, err = process.communicate()
+        all_quiet()
+        return Ran(process.returncode, out, err)
 
     def goes_on(self) -> None:
         """Publish until a run changes nothing."""
@@ -80,9 +106,9 @@ class Town:
 
     def rows(self) -> dict[str, list[tuple[str, State, int]]]:
         """What the record says, by channel: address, state and number of each delivery."""
-        with pipeline.opened(self.community.root) as community:
-            found: list[tuple[Announcement, tuple[Row, ...]]] = [(one, community.store.rows(one)) for one in community.store.announcements()]
-        return {one.channel: [(row.address, row.state, row.delivery) for row in rows] for one, rows in found}
+        with closing(Store(self.record)) as store:
+            found = {one.channel: store.rows(one) for one in store.announcements()}
+        return {channel: [(row.address, row.state, row.delivery) for row in rows] for channel, rows in found.items()}
 
     def in_doubt(self, channel: str) -> dict[str, int]:
         """Whom `amplify status` shows as in doubt, with the number to name them by."""
@@ -117,7 +143,9 @@ def settings(peers: dict[str, Watched], more: str = "") -> str:
 class Towns:
     """Makes towns that are alike; the folder of each is a copy of one that is ready to publish."""
 
-    def __init__(self, folder: Path, processes: Interrupter, peers: dict[str, Watched], people: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, processes: tuple[Interrupter, Interrupter], peers: dict[str, Watched], people: tuple[str, ...]
+    ) -> None:
         self._folder, self._processes, self._peers, self._people, self._number = folder, processes, peers, people, 0
         self._ready = Community(folder / "ready").write({"amplify.toml": settings(peers), "editions/joy.md": due(EDITION)})
         self._ready.subscribed(*people)
@@ -142,9 +170,11 @@ def towns(folder: Path, people: tuple[str, ...]) -> Iterator[Towns]:
     """Everything that a town needs, running."""
     warm = Community(folder / "warm").write({"amplify.toml": SETTINGS, "editions/joy.md": EDITION}).subscribed("warm@example.org")
     with ExitStack() as stack:
-        peers = {name: stack.enter_context(listening(Watched())) for name in CONNECTIONS}
-        processes = stack.enter_context(interrupter(warm.root))
-        yield Towns(folder, processes, {name: peer for name, peer in peers.items() if isinstance(peer, Watched)}, people)
+        peers = {name: Watched() for name in CONNECTIONS}
+        for peer in peers.values():
+            stack.enter_context(listening(peer))
+        processes = stack.enter_context(interrupter(warm.root)), stack.enter_context(interrupter(warm.root))
+        yield Towns(folder, processes, peers, people)
 
 
 def due(edition: str) -> str:

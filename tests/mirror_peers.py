@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -44,6 +45,7 @@ class Peer:
 
     root: Path
     port: int = 0
+    old: bool = False
     drop_after: int | None = None
     """Hang up when so many files were renamed into place."""
     drop_at_removal_of: str | None = None
@@ -56,66 +58,74 @@ class Peer:
     commands: list[str] = field(default_factory=list)
 
     def renamed(self) -> bool:
-        """Whether it is time to hang up."""
+        """Whether it is time to hang up after a file was renamed."""
         if self.drop_after is not None:
             self.drop_after -= 1
         return self.drop_after == 0
+
+    def removed(self, path: str) -> bool:
+        """Whether it is time to hang up after a file was removed."""
+        return os.path.basename(path) == self.drop_at_removal_of
 
 
 # -- SFTP ----------------------------------------------------------------------------------------------------------
 
 
+class _Doors(asyncssh.SSHServer):
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._peer.connections += 1
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == (USER, PASSWORD)
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key.public_data == asyncssh.read_private_key(str(self._peer.key)).public_data
+
+
+class _Files(asyncssh.SFTPServer):
+    def __init__(self, chan: asyncssh.SSHServerChannel[bytes], peer: Peer) -> None:
+        super().__init__(chan, chroot=os.fsencode(peer.root))
+        self._peer = peer
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        if self._peer.old:
+            raise asyncssh.SFTPOpUnsupported("never heard of it")
+        super().posix_rename(oldpath, newpath)
+        self._leave(self._peer.renamed())
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        super().rename(oldpath, newpath)
+        self._leave(self._peer.renamed())
+
+    def remove(self, path: bytes) -> None:
+        super().remove(path)
+        self._leave(self._peer.removed(os.fsdecode(path)))
+
+    def _leave(self, now: bool) -> None:
+        if now:
+            self.connection.abort()
+
+
 @contextmanager
-def sftp(root: Path, *, old: bool = False, port: int = 0) -> Iterator[Peer]:
+def sftp(root: Path, *, old: bool = False) -> Iterator[Peer]:
     """An SFTP server; an `old` one does not know how to rename over a file that is there."""
-    peer = Peer(root, key=root.with_suffix(".key"))
-    host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    peer = Peer(root, old=old, key=root.with_suffix(".key"))
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
     peer.fingerprint, peer.public = host_key.get_fingerprint(), host_key.export_public_key().decode().strip()
-    user_key.write_private_key(str(peer.key))
-
-    class Doors(asyncssh.SSHServer):
-        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-            peer.connections += 1
-
-        def password_auth_supported(self) -> bool:
-            return True
-
-        def public_key_auth_supported(self) -> bool:
-            return True
-
-        def validate_password(self, username: str, password: str) -> bool:
-            return (username, password) == (USER, PASSWORD)
-
-        def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-            return username == USER and key.public_data == user_key.public_data
-
-    class Files(asyncssh.SFTPServer):
-        def __init__(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
-            super().__init__(chan, chroot=os.fsencode(root))
-
-        def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
-            if old:
-                raise asyncssh.SFTPOpUnsupported("never heard of it")
-            super().posix_rename(oldpath, newpath)
-            self._renamed()
-
-        def rename(self, oldpath: bytes, newpath: bytes) -> None:
-            super().rename(oldpath, newpath)
-            self._renamed()
-
-        def remove(self, path: bytes) -> None:
-            super().remove(path)
-            if os.path.basename(os.fsdecode(path)) == peer.drop_at_removal_of:
-                self.connection.abort()
-
-        def _renamed(self) -> None:
-            if peer.renamed():
-                self.connection.abort()
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(peer.key))
 
     async def listen() -> asyncssh.SSHAcceptor:
-        return await asyncssh.listen(
-            "127.0.0.1", port, server_host_keys=[host_key], server_factory=Doors, sftp_factory=Files, config=None
-        )  # fmt: skip
+        doors, files = partial(_Doors, peer), partial(_Files, peer=peer)
+        return await asyncssh.listen("127.0.0.1", 0, server_host_keys=[host_key], server_factory=doors, sftp_factory=files, config=None)
 
     async def leave(acceptor: asyncssh.SSHAcceptor) -> None:
         acceptor.close()
@@ -140,50 +150,56 @@ def sftp(root: Path, *, old: bool = False, port: int = 0) -> Iterator[Peer]:
 # -- FTP -----------------------------------------------------------------------------------------------------------
 
 
+class _Answers(FTPHandler):  # type: ignore[misc]
+    peer: Peer
+    auth_failed_timeout = 0
+
+    def on_connect(self) -> None:
+        self.peer.connections += 1
+
+    def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+        self.peer.commands.append(cmd)
+        super().pre_process_command(line, cmd, arg)
+
+    def ftp_RNTO(self, path: str) -> None:  # noqa: N802
+        if self.peer.old and os.path.lexists(path):
+            self.respond("553 It exists.")
+            return
+        super().ftp_RNTO(path)
+        if self.peer.renamed():
+            self.close()
+
+    def ftp_DELE(self, path: str) -> None:  # noqa: N802
+        super().ftp_DELE(path)
+        if self.peer.removed(path):
+            self.close()
+
+    def ftp_NLST(self, path: str) -> None:  # noqa: N802
+        super().ftp_NLST(path.removesuffix("-a"))
+
+    def respond(self, resp: str, logfun: Any = None) -> None:
+        super().respond("550 Failed." if self.peer.old and resp.startswith("550") else resp)
+
+
+class _EncryptedAnswers(_Answers, TLS_FTPHandler):  # type: ignore[misc]
+    tls_control_required = tls_data_required = True
+    proto_cmds = TLS_FTPHandler.proto_cmds
+
+
 @contextmanager
 def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
     """An FTP server; an `old` one is short of words, lists no facts, and does not rename over a file that is there."""
-    peer = Peer(root, certificate=root.with_suffix(".pem"))
+    peer = Peer(root, old=old, certificate=root.with_suffix(".pem"))
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(root), perm="elradfmwMT")
-
-    class Answers(TLS_FTPHandler if tls else FTPHandler):  # type: ignore[misc]
-        auth_failed_timeout = 0
-
-        def on_connect(self) -> None:
-            peer.connections += 1
-
-        def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
-            peer.commands.append(cmd)
-            super().pre_process_command(line, cmd, arg)
-
-        def ftp_RNTO(self, path: str) -> None:  # noqa: N802
-            if old and os.path.lexists(path):
-                self.respond("553 It exists.")
-                return
-            super().ftp_RNTO(path)
-            if peer.renamed():
-                self.close()
-
-        def ftp_DELE(self, path: str) -> None:  # noqa: N802
-            super().ftp_DELE(path)
-            if os.path.basename(path) == peer.drop_at_removal_of:
-                self.close()
-
-        def ftp_NLST(self, path: str) -> None:  # noqa: N802
-            super().ftp_NLST(path.removesuffix("-a"))
-
-        def respond(self, resp: str, logfun: Any = None) -> None:
-            super().respond("550 Failed." if old and resp.startswith("550") else resp)
-
+    mine: dict[str, Any] = {"peer": peer, "authorizer": authorizer}
     if old:
-        Answers.proto_cmds = {name: about for name, about in FTPHandler.proto_cmds.items() if name != "MLSD"}
-    Answers.authorizer = authorizer
+        mine["proto_cmds"] = {name: about for name, about in FTPHandler.proto_cmds.items() if name != "MLSD"}
     if tls:
         _certificate(peer.certificate)
-        Answers.certfile = str(peer.certificate)
-        Answers.tls_control_required = Answers.tls_data_required = True
-    server = FTPServer(("127.0.0.1", 0), Answers, ioloop=IOLoop())
+        mine["certfile"] = str(peer.certificate)
+    handler = type("Answers", (_EncryptedAnswers if tls else _Answers,), mine)
+    server = FTPServer(("127.0.0.1", 0), handler, ioloop=IOLoop())
     peer.port = server.address[1]
     with _turning(lambda: server.serve_forever(timeout=0.005, blocking=False, handle_exit=False)):
         yield peer

@@ -6,21 +6,19 @@ line, for 50 people: hours. AMPLIFY_EVERY_POINT=20 at every twentieth.
 
 import os
 import random
-import resource
+import signal
 import sqlite3
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-
-from amplify.store import Store
-from tests.interrupter import Ended, interrupter
 from tests.killing import CONNECTIONS, Town, Towns, due, settings, towns
 from tests.kit import EDITION
+
+from amplify.model import State
+from amplify.store import Store
 
 STRIDE = int(os.environ.get("AMPLIFY_EVERY_POINT", "0"))
 PEOPLE = tuple(f"p{number}@example.org" for number in range(50 if STRIDE else 12))
@@ -108,13 +106,107 @@ class TestKilledAtAnyLine:
 
 class TestCtrlC:
     @pytest.mark.parametrize("part", range(6))
-    def test_leaves_nothing_in_doubt(self, made: Towns, lines: int, part: int) -> None:
+    def test_at_any_line_leaves_nothing_in_doubt(self, made: Towns, lines: int, part: int) -> None:
         for point in points(lines, part, 6):
             town = made.town()
             stopped = town.publish(at=point, blow="SIGINT")
 
-            assert stopped.status == 130, stopped.err
+            assert stopped.counted <= point or stopped.status == 130, stopped.err
             assert not any(map(town.in_doubt, CONNECTIONS))
             town.goes_on()
             everybody_once(town)
             made.done_with(town)
+
+    def test_lets_what_is_in_flight_arrive_and_says_how_to_go_on(self, town: Town) -> None:
+        stopped = town.publish_and(signal.SIGINT, after=5)
+
+        assert (stopped.status, stopped.err) == (130, "\nStopped. Running the same command again goes on from here.\n")
+        assert 6 <= town.copies("letter").total() <= 5 + CONNECTIONS["letter"]
+        assert {state for _, state, _ in town.rows()["letter"]} == {State.DELIVERED, State.PLANNED}
+
+
+class TestWhatHappensMeanwhile:
+    def test_an_edit_reaches_the_rest_and_the_plan_says_so(self, town: Town) -> None:
+        town.publish_and(signal.SIGINT, after=5)
+        first = town.copies("letter")
+        town.community.write({"editions/joy.md": due(EDITION) + "\nBring cake.\n"})
+
+        plan = town.run("publish", "--dry-run").out
+        town.goes_on()
+
+        assert "editions/joy.md was edited since the first ones got it; the rest get the new text" in " ".join(plan.split())
+        everybody_once(town)
+        letters = zip(town.peers["letter"].recipients(), town.peers["letter"].messages(), strict=True)
+        assert {address for address, mail in letters if "Bring cake." not in mail.as_string()} == set(first)
+
+    def test_who_leaves_gets_nothing_more(self, town: Town) -> None:
+        def leaves() -> None:
+            with closing(Store(town.record)) as store:
+                assert store.remove(PEOPLE[-1])
+
+        town.peers["digest"].meanwhile[4] = leaves
+
+        assert town.publish().status == 0
+        assert town.never("letter") == set()
+        assert town.never("digest") == {PEOPLE[-1]}
+
+    def test_a_channel_with_a_new_name_goes_on_where_it_was_killed(self, town: Town) -> None:
+        town.publish_and(signal.SIGKILL, after=5)
+        renamed = settings(town.peers).replace('name = "letter"', 'name = "post"\nwas = ["letter"]')
+        town.community.write({"amplify.toml": renamed})
+
+        town.goes_on()
+
+        doubt = town.in_doubt("post")
+        assert town.never("letter") <= set(doubt)
+        assert 1 <= len(doubt) <= CONNECTIONS["letter"]
+        assert max(town.copies("letter").values()) == 1
+        assert town.copies("digest") == Counter(PEOPLE)
+
+
+class TestTwoAtOnce:
+    def test_send_once_and_one_of_them_may_leave_with_status_4(self, made: Towns) -> None:
+        for _ in range(10):
+            town = made.town()
+            both = town.publish_twice()
+
+            assert sorted(one.status for one in both) in ([0, 0], [0, 4]), [one.err for one in both]
+            everybody_once(town)
+            made.done_with(town)
+
+
+class TestARecordThatCannotBeWritten:
+    """Nothing leaves that is not on the disk as being sent; so what is in doubt is again no more than what was in flight."""
+
+    def test_since_another_program_holds_it(self, town: Town) -> None:
+        other = sqlite3.connect(town.record, isolation_level=None, check_same_thread=False)
+        with closing(other):
+            town.peers["letter"].meanwhile[5] = lambda: other.execute("BEGIN IMMEDIATE")
+            ran = town.publish()
+
+        assert (ran.status, ran.err) == (1, f"The record in {town.record} cannot be used: database is locked. Nothing more was sent.\n")
+        self.goes_on_later(town)
+
+    @pytest.mark.parametrize("more", [10_000, 100_000, 200_000, 300_000])
+    def test_since_the_disk_is_full(self, town: Town, more: int) -> None:
+        limit = town.record.stat().st_size + more
+        ran = town.community.process("publish", "--yes", before=(sys.executable, "-c", _NO_LARGER_FILES, str(limit)))
+
+        print(ran, town.copies("letter").total())
+        assert ran.status in (1, 3)
+        self.goes_on_later(town)
+
+    def goes_on_later(self, town: Town) -> None:
+        town.goes_on()
+        nobody_lost_and_nobody_twice(town)
+        told_what_arrived(town)
+        town.goes_on()
+        everybody_once(town)
+
+
+_NO_LARGER_FILES = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""

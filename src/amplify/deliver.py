@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -83,23 +84,18 @@ def announce(job: Job, works: Announcer, store: Store, pace: Pace, world: World,
     """
     counts = job.announcement.counts
     run = _Run(left=pace.left, total=sum(counts.get(state, 0) for state in (State.PLANNED, State.DEFERRED)))
-    with _Connections(works, job.message, works.traits.connections, world.clock) as connections:
+    with _noticing_ctrl_c(run), _Connections(works, job.message, works.traits.connections, world.clock) as connections:
         while True:
-            try:
-                claims = store.advance(job.announcement, run.take(), run.room(works.traits.connections, pace), world.clock())
-                run.flying += len(claims)
-                for claim in claims:
-                    connections.submit(replace(claim, values=job.values(claim.recipient)))
-                if not run.flying:
-                    break
-                if claims and pace.interval:
-                    world.sleep(pace.interval)
-                run.came_in(connections.finished())
-                progress(job.announcement.channel, run.done, run.total)
-            except KeyboardInterrupt:
-                if run.stopped == _INTERRUPTED:
-                    raise
-                run.stopped = _INTERRUPTED
+            claims = store.advance(job.announcement, run.take(), run.room(works.traits.connections, pace), world.clock())
+            run.flying += len(claims)
+            for claim in claims:
+                connections.submit(replace(claim, values=job.values(claim.recipient)))
+            if not run.flying:
+                break
+            if claims and pace.interval:
+                run.rest(world.sleep, pace.interval)
+            run.came_in(connections.finished())
+            progress(job.announcement.channel, run.done, run.total)
     if run.stopped == _INTERRUPTED:
         raise KeyboardInterrupt
     return run.stopped or (LIMIT_REACHED if run.left == 0 and run.done < run.total else "")
@@ -118,7 +114,23 @@ class _Run:
     done: int = 0
     flying: int = 0
     stopped: str = ""
+    resting: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
+
+    def interrupt(self, *_: object) -> None:
+        """Ctrl-C: claim no more; it ends a rest. The second breaks off."""
+        again, self.stopped = self.stopped == _INTERRUPTED, _INTERRUPTED
+        if again or self.resting:
+            raise KeyboardInterrupt
+
+    def rest(self, sleep: Callable[[float], None], seconds: float) -> None:
+        """Sleep, but not through a Ctrl-C."""
+        with suppress(KeyboardInterrupt):
+            self.resting = True
+            if not self.stopped:
+                sleep(seconds)
+            self.resting = False
+        self.resting = False
 
     def take(self) -> list[Outcome]:
         """What came in and is not yet written down."""
@@ -141,6 +153,20 @@ class _Run:
                 self.left -= 1
         self.flying -= len(arrived)
         self.done += len(arrived)
+
+
+@contextmanager
+def _noticing_ctrl_c(run: _Run) -> Iterator[None]:
+    """Ctrl-C tells `run`, instead of coming between a claim and the count of what is in flight."""
+    try:
+        before = signal.signal(signal.SIGINT, run.interrupt)
+    except ValueError:  # not the main thread: no Ctrl-C comes here
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def settle_doubts(job: Job, works: Announcer, store: Store, in_doubt: str, clock: Callable[[], datetime]) -> None:
