@@ -33,8 +33,8 @@ from typing import Any, Literal
 
 Number = Literal["deeds", "lines"]
 Blow = Literal["killed", "interrupted", "disk full"]
-_OPENING = {"os.mkdir", "os.link", "os.truncate", "shutil.copyfile"}
-_MOVING = {"os.rename", "os.remove", "os.rmdir", "os.chmod"}
+_FILLING = {"os.mkdir", "os.link", "os.symlink"}
+_MOVING = {"os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _MODULES = ("cli.py", "pipeline.py", "deliver.py", "store.py", "state.py", "online.py", "cache.py", "folder.py", "email.py", "shutil.py")
 _OF_PATHLIB = {"write_bytes", "replace", "unlink", "mkdir", "open", "rmdir"}
@@ -137,44 +137,44 @@ def _amplify(args: list[str]) -> int:
     return int(status or 0)
 
 
-def _counter(at: int, blow: Blow, counted: mmap.mmap) -> Callable[[bool], None]:
-    """What is called for each thing done, with whether that needs room on the disk."""
+def _counter(at: int, blow: Blow, counted: mmap.mmap) -> Callable[..., None]:
+    """What is called for each thing done, with the file for which it needs room on the disk."""
     numbers = itertools.count()
 
-    def count(needs_room: bool = False) -> None:
+    def count(filling: str = "") -> None:
         number = next(numbers)
         struct.pack_into("q", counted, 0, number + 1)
         if number == at and blow != "disk full":
             os.kill(os.getpid(), signal.SIGKILL if blow == "killed" else signal.SIGINT)
-        if 0 <= at <= number and blow == "disk full" and needs_room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if 0 <= at <= number and blow == "disk full" and filling:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), filling)
 
     return count
 
 
-def _number_deeds(count: Callable[[bool], None]) -> None:
+def _number_deeds(count: Callable[..., None]) -> None:
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event in _OPENING or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
-            count(True)
+        if event in _FILLING or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
+            count(str(args[0]))
         elif event in _MOVING:
-            count(False)
+            count()
 
     def connect(*args: Any, **options: Any) -> sqlite3.Connection:
         connection = connected(*args, **options)
-        connection.set_trace_callback(lambda statement: count(False))
+        connection.set_trace_callback(lambda statement: count())
         return connection
 
     connected, sqlite3.connect = sqlite3.connect, connect
     sys.addaudithook(hook)
 
 
-def _number_lines(count: Callable[[bool], None]) -> None:
+def _number_lines(count: Callable[..., None]) -> None:
     def trace(frame: FrameType, event: str, arg: object) -> Any:
         file, name = os.path.basename(frame.f_code.co_filename), frame.f_code.co_name
         if name in _COMPUTING or not (file in _MODULES or (file == "pathlib.py" and name in _OF_PATHLIB)):
             return None
         if event == "line":
-            count(False)
+            count()
         return trace
 
     threading.settrace(trace)

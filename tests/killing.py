@@ -146,7 +146,8 @@ class Towns:
     def __init__(
         self, folder: Path, processes: tuple[Interrupter, Interrupter], peers: dict[str, Watched], people: tuple[str, ...]
     ) -> None:
-        self._folder, self._processes, self._peers, self._people, self._number = folder, processes, peers, people, 0
+        self._folder, self._processes, self._peers, self._people = folder, processes, peers, people
+        self._number = 0
         self._ready = Community(folder / "ready").write({"amplify.toml": settings(peers), "editions/joy.md": due(EDITION)})
         self._ready.subscribed(*people)
         assert self._ready.run("check").status == 0
@@ -173,7 +174,7 @@ def towns(folder: Path, people: tuple[str, ...]) -> Iterator[Towns]:
         peers = {name: Watched() for name in CONNECTIONS}
         for peer in peers.values():
             stack.enter_context(listening(peer))
-        processes = stack.enter_context(interrupter(warm.root)), stack.enter_context(interrupter(warm.root))
+        processes = stack.enter_context(interrupter(warm.root)), stack.enter_context(interrupter(warm.copy(folder / "warm too").root))
         yield Towns(folder, processes, peers, people)
 
 

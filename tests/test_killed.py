@@ -120,7 +120,7 @@ class TestCtrlC:
     def test_lets_what_is_in_flight_arrive_and_says_how_to_go_on(self, town: Town) -> None:
         stopped = town.publish_and(signal.SIGINT, after=5)
 
-        assert (stopped.status, stopped.err) == (130, "\nStopped. Running the same command again goes on from here.\n")
+        assert (stopped.status, stopped.err.strip()) == (130, "Stopped. Running the same command again goes on from here.")
         assert 6 <= town.copies("letter").total() <= 5 + CONNECTIONS["letter"]
         assert {state for _, state, _ in town.rows()["letter"]} == {State.DELIVERED, State.PLANNED}
 
@@ -187,13 +187,13 @@ class TestARecordThatCannotBeWritten:
         assert (ran.status, ran.err) == (1, f"The record in {town.record} cannot be used: database is locked. Nothing more was sent.\n")
         self.goes_on_later(town)
 
-    @pytest.mark.parametrize("more", [10_000, 100_000, 200_000, 300_000])
+    @pytest.mark.parametrize("more", [10_000, 100_000])
     def test_since_the_disk_is_full(self, town: Town, more: int) -> None:
         limit = town.record.stat().st_size + more
         ran = town.community.process("publish", "--yes", before=(sys.executable, "-c", _NO_LARGER_FILES, str(limit)))
 
-        print(ran, town.copies("letter").total())
-        assert ran.status in (1, 3)
+        assert (ran.status, ran.err) == (1, f"The record in {town.record} cannot be used: disk I/O error. Nothing more was sent.\n")
+        assert 0 < sum(town.copies(channel).total() for channel in CONNECTIONS) < 2 * len(PEOPLE)
         self.goes_on_later(town)
 
     def goes_on_later(self, town: Town) -> None:

@@ -66,6 +66,8 @@ class Renderer:
             loader=ChoiceLoader([FileSystemLoader(self.settings.root / "templates"), core, PrefixLoader({"core": core})]),
             autoescape=lambda name: name is None or ".html" in name or ".xml" in name,
             undefined=StrictUndefined,
+            auto_reload=False,
+            cache_size=-1,
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=[i18n],
@@ -73,6 +75,7 @@ class Renderer:
         environment.install_gettext_callables(  # type: ignore[attr-defined]
             self._translations.gettext, self._translations.ngettext, newstyle=True
         )
+        environment.globals["_"] = self._gettext
         accent = self.settings.community.accent
         environment.globals |= {"light": colour.light(accent), "dark": colour.dark(accent), "direction": direction}
         environment.filters |= {
@@ -82,6 +85,10 @@ class Renderer:
             "local": self._local, "letter": self._letter, "room": text.meeting_room,
         }  # fmt: skip
         return environment
+
+    def _gettext(self, message: str, **values: object) -> str:
+        translated = self._translations.gettext(message)
+        return translated % values if values else translated
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The text of `template`. Raises FolderError naming the community's template where one is broken."""
