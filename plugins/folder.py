@@ -84,7 +84,7 @@ class Folder:
     def _tidy(self, new: Mapping[str, list[object]]) -> None:
         there = sorted(path for path in self._written() if (self._root / path).exists())
         _write(self._root / LIST, "".join(f"{path}\n" for path in there).encode())
-        known = self._known_times() | new
+        known = {**self._known_times(), **new}
         _write(self._times, json.dumps({path: known[path] for path in there if path in known}).encode())
 
     def _written(self) -> set[str]:

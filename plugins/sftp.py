@@ -32,12 +32,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from amplify.api import AmplifyError, Asset, Channel, Digest, MissingExtra, Paused, Secret, Services, Transient, hookimpl
 
 if TYPE_CHECKING:
-    from asyncssh import SFTPClient, SFTPClientFile, SSHClient, SSHClientConnection, SSHKey
+    from asyncssh import SFTPClient, SSHClient, SSHClientConnection, SSHKey
 
 T = TypeVar("T")
 LIST = ".amplify-files"
-"""In the folder there: `digest path` for what Amplify wrote; before a file is touched, `- path` is added, and the last line counts."""
+"""In the folder there: `digest path` for what Amplify wrote; before files are touched, they are in it as `- path`."""
 _NEW, _PART = f"{LIST}.new", f"{LIST}.part"
+_AHEAD = 32
+"""So many changes are noted in the list at once, before the first of them is made."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Sftp:
             session = Session(place)
             try:
                 yield session
+                session.flush()
             except BaseException:
                 with contextlib.suppress(AmplifyError):
                     session.close()
@@ -121,7 +124,6 @@ class Place:
         self._thread.start()
         self._shown = ""
         self._line: SSHClientConnection | None = None
-        self._list: SFTPClientFile | None = None
         self._sftp: SFTPClient
         self._root = ""
         self._folders: set[str] = set()
@@ -159,7 +161,7 @@ class Place:
         except (asyncssh.Error, OSError) as error:
             if isinstance(error, OSError) and error.filename:
                 raise Paused(f"{host}: the file {error.filename} cannot be read: {error.strerror}") from error
-            raise Transient(f"{host}:{self._options.port} cannot be reached: {error or 'no answer'}") from error
+            raise Transient(f"{host}:{self._options.port} cannot be reached: {str(error) or 'no answer'}") from error
 
     def _stranger(self) -> str:
         host, shown = self._options.host, self._shown or "of a kind that is not known for it here"
@@ -211,13 +213,16 @@ class Place:
 
     def close(self) -> None:
         """Hang up, and end the thread."""
-        if self._line is not None:
-            with contextlib.suppress(Exception):
-                self._line.close()
-                self._wait(self._line.wait_closed())
+        with contextlib.suppress(Exception):
+            self._wait(self._hang_up())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            await asyncio.wait_for(self._line.wait_closed(), 5)
 
     async def known(self) -> dict[str, str]:
         """What the list says: digests by path, "" where a change was begun. A line that leads elsewhere is nobody's."""
@@ -227,20 +232,6 @@ class Place:
         lines = written.decode("utf-8", "replace").split("\n")[:-1]
         found = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
         return {line[2]: line[1].strip("-") for line in found if line and _is_inside(line[2])}
-
-    async def save(self, known: Mapping[str, str]) -> None:
-        """Write the list anew."""
-        if self._list is not None:
-            await self._list.close()
-            self._list = None
-        text = "".join(f"{digest or '-'} {path}\n" for path, digest in sorted(known.items()))
-        await self.write(LIST, BytesIO(text.encode()), _NEW)
-
-    async def note(self, path: str) -> None:
-        """Add to the list that a change of `path` begins."""
-        if self._list is None:
-            self._list = await self._sftp.open(self._at(LIST), "ab")
-        await self._list.write(f"- {path}\n".encode())
 
     async def read(self, path: str) -> bytes | None:
         """A file's bytes; None: surely not there."""
@@ -297,30 +288,39 @@ class Session:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._known = place.do(place.known(), LIST)
-        self.close()
+        self._todo: list[tuple[str, Asset | None]] = []
 
     def put(self, asset: Asset) -> None:
-        """Note it, send it beside its place, rename it."""
-        with asset.source.open("rb") as source:
-            path = self._begin(asset.path)
-            self._place.do(self._place.write(path, source), path)
-        self._known[path] = asset.digest
+        """Soon: with the next few changes, or when the session ends."""
+        self._add(_inside(asset.path), asset)
 
     def remove(self, path: PurePosixPath) -> None:
-        """Remove a file, and the folders that it leaves empty."""
-        name = self._begin(path)
-        self._place.do(self._place.remove(name), name)
-        del self._known[name]
+        """Likewise."""
+        self._add(_inside(path), None)
+
+    def _add(self, path: str, asset: Asset | None) -> None:
+        self._todo.append((path, asset))
+        if len(self._todo) == _AHEAD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Note what is to change, then change it."""
+        todo, self._todo = self._todo, []
+        self._known |= {path: "" for path, _ in todo}
+        self.close()
+        for path, asset in todo:
+            if asset is None:
+                self._place.do(self._place.remove(path), path)
+                self._known.pop(path, None)
+            else:
+                with asset.source.open("rb") as source:
+                    self._place.do(self._place.write(path, source), path)
+                self._known[path] = asset.digest
 
     def close(self) -> None:
         """The list says what is there now."""
-        self._place.do(self._place.save(self._known), LIST)
-
-    def _begin(self, path: PurePosixPath) -> str:
-        name = _inside(path)
-        self._place.do(self._place.note(name), LIST)
-        self._known[name] = ""
-        return name
+        text = "".join(f"{digest or '-'} {path}\n" for path, digest in sorted(self._known.items()))
+        self._place.do(self._place.write(LIST, BytesIO(text.encode()), _NEW), LIST)
 
 
 def _inside(path: PurePosixPath) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-
 from tests.kit import SETTINGS, Community
 
 Make = Callable[..., Community]

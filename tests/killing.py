@@ -56,10 +56,10 @@ class Town:
         """The file of the record."""
         return self.community.root / ".amplify" / "amplify.db"
 
-    def publish(self, *more: str, at: int = -1, blow: Blow = "SIGKILL") -> Ended:
-        """`amplify publish --yes` in a process of its own, ended by `blow` at the line `at` that it executes."""
-        number: Number = "lines" if at >= 0 else "deeds"
-        ended = self.processes[0].run(self.community.root, "publish", "--yes", *more, number=number, blow=blow, at=at)
+    def publish(self, at: int = -1, blow: Blow = "killed", largest: int | None = None) -> Ended:
+        """`amplify publish --yes` in a process of its own, struck by `blow` at the line `at`; no file grows beyond `largest` bytes."""
+        number: Number = "lines" if at >= 0 else "deeds"  # these cost less to count
+        ended = self.processes[0].run(self.community.root, "publish", "--yes", number=number, blow=blow, at=at, largest=largest)
         all_quiet()
         return ended
 

@@ -6,10 +6,10 @@ import os
 import shutil
 import subprocess
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import Make
 from tests.kit import EDITION, PODCAST, SETTINGS, Community, Ran, page, silence
 
@@ -107,9 +107,10 @@ def test_settings_saved_by_windows_are_read(community: Make, written: str | byte
 
 
 @pytest.mark.parametrize("control", ["\\n", "\\r\\nBcc: all@example.org", "\\u0000", "\\u001b[2J", "\\u2028"])
-@pytest.mark.parametrize("name", ["JoyFE", "Joy in FE", "JoyFE <", "team"])
-def test_a_control_character_in_the_settings_reaches_no_header_and_no_page(community: Make, name: str, control: str) -> None:
-    settings = SETTINGS.replace(f'"{name}', f'"{name[:3]}{control}{name[3:]}')
+def test_a_control_character_in_the_settings_reaches_no_header_and_no_page(community: Make, control: str) -> None:
+    settings = SETTINGS
+    for name in ('name = "Joy', 'title = "Joy', 'from = "Joy', 'contact = "te'):
+        settings = settings.replace(name, name + control)
     here = community({"amplify.toml": settings, "editions/2026-11.md": EDITION}).subscribed("amal@example.org")
     ran = here.publish()
     if ran.status == 0:
@@ -117,7 +118,7 @@ def test_a_control_character_in_the_settings_reaches_no_header_and_no_page(commu
         assert b"\nBcc:" not in mail
         assert not any(set(content) & {0, 0x1B} for content in (mail, *here.site().values()))
     else:
-        assert "amplify.toml:" in ran.err
+        assert ran.err.startswith("amplify.toml: N20 ")
         nothing_published(here, ran)
 
 
@@ -209,29 +210,29 @@ def test_a_cache_that_is_damaged_is_made_anew(community: Make) -> None:
         pytest.param(edition("title: " + "[" * 30_000), "editions/2026-11.md:1: C03", "keys, words and short lists", id="very deep"),
         pytest.param(edition("a: " + "{b: " * 30_000), "editions/2026-11.md:1: C03", "keys, words and short lists", id="very deep in keys"),
         pytest.param(
-            edition("a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c]"),
+            edition("a: &a [x, x]\n" + "".join(f"{one}: &{one} [{', '.join([f'*{before}'] * 9)}]\n" for before, one in pairwise("abcde"))),
             "editions/2026-11.md:1: C03", "keys, words and short lists", id="a billion laughs",
         ),
         pytest.param({"editions/2026-11.md": "---\ntitle: A\n"}, "editions/2026-11.md:1: C03", "a line ---", id="no end"),
         pytest.param({"editions/2026-11.md": ""}, "editions/2026-11.md:1: C03", "a line ---", id="empty"),
-        pytest.param({"editions/2026-11.md": b"---\ntitle: Caf\xe9\n---\n"}, "editions/2026-11.md:2: C06", "save the file as UTF-8", id="Latin-1"),
-        pytest.param({"editions/2026-11.md": EDITION.encode("utf-16")}, "editions/2026-11.md:1: C06", "save the file as UTF-8", id="UTF-16"),
+        pytest.param({"editions/2026-11.md": b"---\ntitle: Caf\xe9\n---\n"}, "editions/2026-11.md:2: C06", "as UTF-8", id="Latin-1"),
+        pytest.param({"editions/2026-11.md": EDITION.encode("utf-16")}, "editions/2026-11.md:1: C06", "as UTF-8", id="UTF-16"),
         pytest.param(edition("title: {a: b}\ndate: 2026-11-18"), "editions/2026-11.md:2: C05", "expected text", id="a table for a title"),
         pytest.param(edition("title: A\ndate: soon"), "editions/2026-11.md:3: C05", "2026-11-18 20:00", id="no date"),
         pytest.param(edition("title: A\ndate: 9999-12-31"), "editions/2026-11.md:3: C05", "too far away", id="the end of time"),
         pytest.param(edition("title: A\ndate: 0001-01-01"), "editions/2026-11.md:3: C05", "too far away", id="the beginning of time"),
         pytest.param(edition("title: A\ndate: 2026-11-18\ndraft: perhaps"), "editions/2026-11.md:4: C05", "true or false", id="perhaps"),
         pytest.param(edition("title: A\ndate: 2026-11-18", "::event[cat]"), "editions/2026-11.md:5: C09", "write that file", id="nowhere"),
-        pytest.param(edition("title: A\ndate: 2026-11-18", "::evnt[cat]"), "editions/2026-11.md:5: C09", "::event[name]", id="no placement"),
+        pytest.param(edition("title: A\ndate: 2026-11-18", "::evnt[cat]"), "editions/2026-11.md:5: C09", "::event[name]", id="misspelt"),
         pytest.param(
             edition("title: A\ndate: 2026-11-18", "::events[2026-01-01/9999-12-31]"), "editions/2026-11.md:5: C05", "too far", id="for ever"
         ),
         pytest.param(event("start: 2026-11-18\nduration: 9 eons"), "events/chat.md:4: C05", "90 minutes", id="no length of time"),
         pytest.param(event("start: 2026-11-18\nduration: 99999999 weeks"), "events/chat.md:4: C05", "too long", id="too long"),
         pytest.param(event("start: 2026-11-18\nrrule: FREQ=SECONDLY"), "events/chat.md:4: C05", "too often", id="every second"),
-        pytest.param(event("start: 2026-11-18\ntimezone: ../../etc/passwd"), "events/chat.md:4: C05", "Europe/London", id="a path for a zone"),
+        pytest.param(event("start: 2026-11-18\ntimezone: ../../etc/passwd"), "events/chat.md:4: C05", "Europe/London", id="a path"),
         pytest.param(
-            episode("audio: one.mp3\nchapters: [{start: '" + "9" * 400 + "', title: A}]"), "episodes/one.md:5: C05", "too long", id="a late chapter"
+            episode("audio: one.mp3\nchapters: [{start: '" + "9" * 400 + "', title: A}]"), "episodes/one.md:5: C05", "too long", id="late"
         ),
     ],
 )  # fmt: skip
@@ -430,7 +431,15 @@ def test_a_recording_that_is_none_is_named(community: Make, sound: bytes, front:
 
 # -- plugins -------------------------------------------------------------------------------------------------------
 
-IMPORTS = "import contextlib, sys\nfrom dataclasses import dataclass\nfrom amplify.api import *\n@dataclass(frozen=True)\nclass Options:\n    pass\n"
+IMPORTS = """
+import contextlib, sys
+from dataclasses import dataclass
+from amplify.api import *
+
+@dataclass(frozen=True)
+class Options:
+    pass
+"""
 OFFERS = '@hookimpl\ndef amplify_channels():\n    return [Channel("mine", Options, make)]\n'
 TABLE = '[[channel]]\nname = "mine"\nplugin = "mine"\n'
 MIRROR = """
@@ -522,7 +531,7 @@ def test_what_a_plugin_prints_does_not_get_into_json(community: Make, source: st
     assert "hello" in ran.err
 
 
-@pytest.mark.parametrize("does", ["raise RuntimeError('boom')", "sys.exit(0)", "return None", "return {'a': 3}"])
+@pytest.mark.parametrize("does", ["raise RuntimeError('boom')", "sys.exit(0)", "return None", "return 3"])
 def test_a_website_that_cannot_be_looked_at_stops_before_anything_leaves(community: Make, does: str) -> None:
     here = community(plugged(IMPORTS + MIRROR.replace("return {}", does) + OFFERS))
     ran = here.publish()

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from tests.interrupter import Ended, Interrupter, Number, interrupter
 from tests.kit import EDITION, NOW, PODCAST, SETTINGS, Community, page, silence
 
@@ -138,14 +137,14 @@ def test_ctrl_c_ends_a_publish_with_130_and_the_next_goes_on(good: Good, process
 
 
 def complete_or_said(ended: Ended, here: Community, good: Good) -> None:
-    """What the disk refused was said and has its exit status, or did not matter."""
+    """What the disk refused was said, at once or by `status`, and has its exit status; or it did not matter."""
     assert ended.status in (0, 1, 3), ended
     assert "Traceback" not in ended.err
     assert "does not know" not in ended.err
     if ended.status == 0:
         assert (here.site(), here.mails()) == (good.site, good.mails)
     else:
-        assert str(here.root) in ended.out + ended.err
+        assert str(here.root) in ended.out + ended.err + here.run("status", "2026-11").out
 
 
 def test_a_disk_that_is_full_from_any_point_on(good: Good, processes: Interrupter, tmp_path: Path) -> None:
@@ -190,11 +189,11 @@ def test_a_small_disk(good: Good, namespace: Interrupter, tmp_path: Path, free: 
     fill = 'mount -t tmpfs -o size=2m tmpfs "$1"; cp -a "$2/." "$1"; dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || true'
     assert namespace.shell(f'{fill}; truncate -s -"$3"k "$1/filler"', disk, good.before.root, free).status == 0
     ended = namespace.run(disk, *PUBLISH)
-    assert namespace.shell('cp -a "$1" "$2"; rm "$1/filler"', disk, tmp_path / "between").status == 0
     assert ended.status in (1, 3)
-    assert str(disk) in ended.out + ended.err
+    assert str(disk) in ended.out + ended.err + namespace.run(disk, "status", "2026-11").out
     assert "Traceback" not in ended.err
     assert "does not know" not in ended.err
+    assert namespace.shell('cp -a "$1" "$2"; rm "$1/filler"', disk, tmp_path / "between").status == 0
     half_done_is_whole(Community(tmp_path / "between"), good)
     assert namespace.run(disk, "publish", "--yes", "--at", "2026-11-18 21:30").status == 0
     assert namespace.run(disk, "publish", "--yes", "--at", "2026-11-18 21:30").out.startswith("Nothing to do")

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -39,7 +38,7 @@ def town(made: Towns) -> Town:
 @pytest.fixture(scope="module")
 def lines(made: Towns) -> int:
     """How many lines a publish executes that nobody ends."""
-    ran = made.town().publish()
+    ran = made.town().publish(at=1_000_000)
     assert ran.status == 0, ran.err
     return ran.counted
 
@@ -109,7 +108,7 @@ class TestCtrlC:
     def test_at_any_line_leaves_nothing_in_doubt(self, made: Towns, lines: int, part: int) -> None:
         for point in points(lines, part, 6):
             town = made.town()
-            stopped = town.publish(at=point, blow="SIGINT")
+            stopped = town.publish(at=point, blow="interrupted")
 
             assert stopped.counted <= point or stopped.status == 130, stopped.err
             assert not any(map(town.in_doubt, CONNECTIONS))
@@ -189,8 +188,7 @@ class TestARecordThatCannotBeWritten:
 
     @pytest.mark.parametrize("more", [10_000, 100_000])
     def test_since_the_disk_is_full(self, town: Town, more: int) -> None:
-        limit = town.record.stat().st_size + more
-        ran = town.community.process("publish", "--yes", before=(sys.executable, "-c", _NO_LARGER_FILES, str(limit)))
+        ran = town.publish(largest=town.record.stat().st_size + more)
 
         assert (ran.status, ran.err) == (1, f"The record in {town.record} cannot be used: disk I/O error. Nothing more was sent.\n")
         assert 0 < sum(town.copies(channel).total() for channel in CONNECTIONS) < 2 * len(PEOPLE)
@@ -202,11 +200,3 @@ class TestARecordThatCannotBeWritten:
         told_what_arrived(town)
         town.goes_on()
         everybody_once(town)
-
-
-_NO_LARGER_FILES = """
-import os, resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-os.execv(sys.argv[2], sys.argv[2:])
-"""

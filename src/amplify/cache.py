@@ -60,34 +60,43 @@ def fingerprint(*values: object) -> Digest:
     return digest("\x00".join(parts).encode("utf-8", "surrogatepass"))
 
 
-def _walk(value: object, parts: list[str]) -> None:
+def _walk(value: Any, parts: list[str]) -> None:
+    """The common kinds first: a publish walks hundreds of thousands of values."""
+    kind = type(value)
+    if kind is str:
+        parts.append("s" + value)
+    elif names := _NAMES.get(kind):
+        parts.append(names[0])
+        for name in names[1]:
+            item = getattr(value, name)
+            if type(item) is str:
+                parts.append("s" + item)
+            else:
+                _walk(item, parts)
+    elif kind is tuple or kind is list:
+        parts.append(f"({len(value)}")
+        for item in value:
+            _walk(item, parts)
+    else:
+        _walk_rest(value, parts)
+
+
+def _walk_rest(value: Any, parts: list[str]) -> None:
     if value is None or isinstance(value, str | int | float | bool | Enum | PurePath):
         parts.append(f"{type(value).__name__} {value}")
     elif isinstance(value, datetime):
         parts.append(value.isoformat())
-    elif isinstance(value, tuple | list):
-        parts.append(f"({len(value)}")
-        for item in value:
-            _walk(item, parts)
     elif isinstance(value, Mapping):
         parts.append(f"{{{len(value)}")
         for key in sorted(value):
             parts.append(str(key))
             _walk(value[key], parts)
     elif is_dataclass(value):
-        name, own = _names(type(value))
-        parts.append(name)
-        for each in own:
-            _walk(getattr(value, each), parts)
+        names = tuple(item.name for item in fields(value))
+        _NAMES[type(value)] = type(value).__name__, ("digest",) if {"digest", "at"} <= set(names) else names
+        _walk(value, parts)
     else:
         parts.append(repr(value))
-
-
-def _names(kind: Any) -> tuple[str, tuple[str, ...]]:
-    if kind not in _NAMES:
-        names = tuple(item.name for item in fields(kind))
-        _NAMES[kind] = kind.__name__, ("digest",) if {"digest", "at"} <= set(names) else names
-    return _NAMES[kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,7 +308,7 @@ def _event_view(views: Views, event: Event) -> EventView:
 def _events(views: Views) -> Iterator[Page]:
     shown = tuple(_event_view(views, event) for event in views.selection.events)
     for view in shown:
-        description = view.event.theme or text.excerpt(view.event.body, 160)
+        description = view.event.theme or text.gist(view.event.body)
         yield Page(template="event.html.j2", path=view.path, title=view.event.title, values={"view": view}, description=description)
     if shown:
         upcoming = tuple(views.event(one) for one in views.selection.upcoming)
@@ -340,7 +340,7 @@ def _people(views: Views) -> Iterator[Page]:
             path=person.path,
             title=person.name,
             values={"view": shown},
-            description=text.excerpt(member.bio, 160),
+            description=text.gist(member.bio),
         )
     if views.listed:
         everyone = tuple(views.person(member.slug, member.role) for member in views.listed)

@@ -103,6 +103,12 @@ def words(markdown: str) -> str:
     return one_line(unescape(re.sub(r"<[^>]*>", "", apart)))
 
 
+def gist(markdown: str, limit: int = 160) -> str:
+    """The first words of `markdown` without its marks, roughly: for descriptions, where rendering would cost too much."""
+    named = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"<[^>]*>", " ", markdown[: limit * 4]))
+    return fit(one_line(re.sub(r"[*_`#>|~]+", "", named)), limit)
+
+
 def excerpt(markdown: str, limit: int = 200) -> str:
     """The first words of `markdown`, at most `limit` characters, ending at a word."""
     return fit(words(markdown), limit)
