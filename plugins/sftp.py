@@ -306,6 +306,8 @@ class Session:
     def flush(self) -> None:
         """Note what is to change, then change it."""
         todo, self._todo = self._todo, []
+        if not todo:
+            return
         self._known |= {path: "" for path, _ in todo}
         self.close()
         for path, asset in todo:

@@ -56,9 +56,8 @@ class Town:
         """The file of the record."""
         return self.community.root / ".amplify" / "amplify.db"
 
-    def publish(self, at: int = -1, blow: Blow = "killed", largest: int | None = None) -> Ended:
-        """`amplify publish --yes` in a process of its own, struck by `blow` at the line `at`; no file grows beyond `largest` bytes."""
-        number: Number = "lines" if at >= 0 else "deeds"  # these cost less to count
+    def publish(self, number: Number = "deeds", at: int = -1, blow: Blow = "killed", largest: int | None = None) -> Ended:
+        """`amplify publish --yes` in a process of its own, struck by `blow` where it is told; no file grows beyond `largest` bytes."""
         ended = self.processes[0].run(self.community.root, "publish", "--yes", number=number, blow=blow, at=at, largest=largest)
         all_quiet()
         return ended

@@ -1,7 +1,7 @@
 """Killed: whatever a publish is doing when it ends, nobody is lost, nobody gets two, and what nobody knows is shown.
 
-Processes are ended at a line that they execute; which, is drawn for each run of the tests. AMPLIFY_EVERY_POINT=1 ends one at every
-line, for 50 people: hours. AMPLIFY_EVERY_POINT=20 at every twentieth.
+Where processes are ended is drawn anew for each run of these tests, over the whole of what they do. AMPLIFY_EVERY_POINT=1
+ends one at every line that they execute, with 50 people on the list: hours; AMPLIFY_EVERY_POINT=50 at every fiftieth.
 """
 
 import os
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from tests.interrupter import Number
 from tests.killing import CONNECTIONS, Town, Towns, due, settings, towns
 from tests.kit import EDITION
 
@@ -36,16 +37,14 @@ def town(made: Towns) -> Town:
 
 
 @pytest.fixture(scope="module")
-def lines(made: Towns) -> int:
-    """How many lines a publish executes that nobody ends."""
-    ran = made.town().publish(at=1_000_000)
-    assert ran.status == 0, ran.err
-    return ran.counted
+def length(made: Towns) -> dict[Number, int]:
+    """How many deeds and lines a publish has that nothing strikes."""
+    return {number: made.town().publish(number, at=1_000_000).counted for number in ("deeds", "lines")}
 
 
-def points(lines: int, part: int, parts: int) -> range:
-    """The lines of one part of a publish at which it is ended: one of them, or as many as were asked for."""
-    whole = range(lines * part // parts, lines * (part + 1) // parts)
+def points(length: int, part: int, parts: int) -> range:
+    """The points of one part of a publish at which it is struck: one of them, or as many as were asked for."""
+    whole = range(length * part // parts, length * (part + 1) // parts)
     return whole[::STRIDE] if STRIDE else range(first := random.choice(whole), first + 1)
 
 
@@ -71,12 +70,13 @@ def told_what_arrived(town: Town) -> None:
             assert town.run("resolve", str(number), answer).status == 0
 
 
-class TestKilledAtAnyLine:
+class TestKilledAnywhere:
     @pytest.mark.parametrize("part", range(15))
-    def test_nobody_is_lost_nobody_gets_two_and_a_person_settles_the_rest(self, made: Towns, lines: int, part: int) -> None:
-        for point in points(lines, part, 15):
+    def test_nobody_is_lost_nobody_gets_two_and_a_person_settles_the_rest(self, made: Towns, length: dict[Number, int], part: int) -> None:
+        number: Number = "lines" if STRIDE or part % 3 == 0 else "deeds"  # which cost less to count
+        for point in points(length[number], part, 15):
             town = made.town()
-            killed = town.publish(at=point)
+            killed = town.publish(number, point)
 
             town.goes_on()
             nobody_lost_and_nobody_twice(town)
@@ -89,10 +89,10 @@ class TestKilledAtAnyLine:
             made.done_with(town)
 
     @pytest.mark.parametrize("part", range(5))
-    def test_with_resend_everybody_gets_it_and_a_second_copy_can_be_told(self, made: Towns, lines: int, part: int) -> None:
-        for point in points(lines, part, 5):
+    def test_with_resend_everybody_gets_it_and_a_second_copy_can_be_told(self, made: Towns, length: dict[Number, int], part: int) -> None:
+        for point in points(length["deeds"], part, 5):
             town = made.town('in_doubt = "resend"')
-            town.publish(at=point)
+            town.publish("deeds", point)
 
             town.goes_on()
 
@@ -105,10 +105,10 @@ class TestKilledAtAnyLine:
 
 class TestCtrlC:
     @pytest.mark.parametrize("part", range(6))
-    def test_at_any_line_leaves_nothing_in_doubt(self, made: Towns, lines: int, part: int) -> None:
-        for point in points(lines, part, 6):
+    def test_at_any_line_leaves_nothing_in_doubt(self, made: Towns, length: dict[Number, int], part: int) -> None:
+        for point in points(length["lines"], part, 6):
             town = made.town()
-            stopped = town.publish(at=point, blow="interrupted")
+            stopped = town.publish("lines", point, "interrupted")
 
             assert stopped.counted <= point or stopped.status == 130, stopped.err
             assert not any(map(town.in_doubt, CONNECTIONS))
