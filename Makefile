@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO_TIME := 2026-11-18 20:30
 
-.PHONY: demo test lint types suite format lock docs build clean
+.PHONY: demo test lint types suite long format lock docs build clean
 
 demo: .venv/ready
 	@$(BIN)/amplify subscribers import subscribers.csv
@@ -25,6 +25,10 @@ types: .venv/ready
 
 suite: .venv/ready
 	$(BIN)/python -m pytest -q
+
+# Processes killed at sampled points, and the corpora beside the repository, if they are there: some minutes.
+long: .venv/ready
+	$(BIN)/python -m pytest -q tests/long
 
 format: .venv/ready
 	$(BIN)/ruff check --fix

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from amplify.api import Traits
 from amplify.deliver import LIMIT_REACHED, Job, Pace, World, announce, back_off, pace, settle_doubts
 from amplify.errors import Paused, Permanent, Transient, Unknown, Unsure

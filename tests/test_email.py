@@ -9,22 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from smtp_peer import DROP, HANG, Peer, listening
+
 from amplify import registry
 from amplify.api import Announcer, Secret
 from amplify.config import Plugged
 from amplify.errors import AmplifyError, DeliveryError, Paused, Permanent, Transient, Unknown, Unsure
 from amplify.model import Delivery, Digest, Key, Message, Recipient
-from hypothesis import given
-from hypothesis import strategies as st
-from smtp_peer import DROP, HANG, Peer, listening
 
 NOW = datetime(2026, 11, 18, 20, 30, tzinfo=UTC)
 LEAVE = "AMPLIFY0123456789ABCDEF"
 MESSAGE = Message(
     publication=Key("edition/ed-1"), form="mail", language="en-GB", subject="Marking with joy", link="https://c.example.org/editions/joy/",
     text=f"Dear all,\n.a line that begins with a dot\nIt is dark by four — and still 21 of you wrote in.\n\nLeave:\n{LEAVE}\n",
-    html=f'<html lang="en"><body><p>Dear all — {"x" * 900}</p>\n<a\nhref="{LEAVE}"\n>Leave</a></body></html>', date=NOW, digest=Digest("m1"),
-    headers=(("From", "The Circuit <news@c.example.org>"), ("List-Unsubscribe", f"<{LEAVE}>, <mailto:team@c.example.org>")), fields=(LEAVE,),
+    html=f'<html lang="en"><body><p>Dear all — {"x" * 900}</p>\n<a\nhref="{LEAVE}"\n>Leave</a></body></html>',
+    date=NOW, digest=Digest("m1"), fields=(LEAVE,),
+    headers=(("From", "The Circuit <news@c.example.org>"), ("List-Unsubscribe", f"<{LEAVE}>, <mailto:team@c.example.org>")),
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from amplify.config import Community, Plugged, Publish, Settings
 from amplify.model import Announcement, AnnounceStep, Asset, Digest, Held, Key, Place, Plan, Publication, Site, State
 from amplify.plan import MARK, Outlet, Wanted, in_order, irrevocable, mirror, nothing_to_do, plan

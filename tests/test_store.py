@@ -1,10 +1,12 @@
 """The record. Each test states one promise of MODEL's state machine."""
 
 import sqlite3
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from amplify.errors import StateError
 from amplify.model import Announcement, Digest, Key, Place, Publication, Receipt, State
 from amplify.store import Entry, Imported, Outcome, Store
@@ -250,3 +252,16 @@ class TestTheFile:
         assert one.ledger != other.ledger
         one.close()
         other.close()
+
+
+class TestALongRecord:
+    def test_claims_at_the_same_cost_however_many_are_left(self, tmp_path: Path) -> None:
+        assert self.steps_of_a_claim(tmp_path / "long.db", 2000) < 2 * self.steps_of_a_claim(tmp_path / "short.db", 20)
+
+    def steps_of_a_claim(self, path: Path, people: int) -> int:
+        store, steps = Store(path), Counter[str]()
+        announcement = opened(store, tuple(Entry(address=f"p{number}@example.org") for number in range(people)))
+        store._db.set_progress_handler(lambda: steps.update(["step"]), 1)
+        assert len(store.advance(announcement, [], 4, NOW)) == 4
+        store.close()
+        return steps["step"]

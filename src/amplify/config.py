@@ -243,8 +243,7 @@ def _plugged(tables: Any, what: str, lines: Lines, found: list[Problem]) -> Iter
 def _check(settings: Settings, lines: Lines) -> Iterator[Problem]:
     """What types alone cannot say."""
     community, publish = settings.community, settings.publish
-    address = urlsplit(community.url)
-    if address.scheme not in ("http", "https") or not address.hostname or address.query or address.fragment:
+    if not _is_site(community.url):
         yield lines.problem(
             ("community", "url"), "C05", f"{community.url!r} is no web address", "write it like https://community.example.org/"
         )
@@ -266,6 +265,15 @@ def _check(settings: Settings, lines: Lines) -> Iterator[Problem]:
             ("newsletter", "from"), "C05", f"{settings.newsletter.sender!r} is no sender", "write it like The Circuit <news@example.org>"
         )
     yield from _same_names(settings, lines)
+
+
+def _is_site(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
 
 
 def _same_names(settings: Settings, lines: Lines) -> Iterator[Problem]:

@@ -21,7 +21,6 @@ import pydantic
 from amplify import __version__, calendar, feed, letters, text, times
 from amplify.cache import Cache, Kept, digest, digest_file, digest_of, fingerprint
 from amplify.config import Podcast, Settings
-from amplify.errors import StateError
 from amplify.folder import media_type
 from amplify.letters import Entry
 from amplify.model import Asset, Content, Digest, Edition, Episode, Media, Site
@@ -82,27 +81,26 @@ def _remember(cache: Cache, key: Digest, site: Site, settings: Settings) -> None
 
 
 def _remembered(cache: Cache, key: Digest, settings: Settings) -> Site | None:
-    """The last site, when it would come out the same; its files are only looked up when somebody asks for them."""
+    """The last site, when it would come out the same; and all its bytes are still there."""
     kept = json.loads(cache.get("site") or b"{}")
-    rows = cache.get("site assets") if kept.get("key") == key else None
-    return Site(assets=Manifest(rows, settings.root, cache), digest=kept["digest"]) if rows is not None else None
+    if kept.get("key") != key:
+        return None
+    rows = json.loads(cache.get("site assets") or b"[]")
+    if not all(source or cache.has(Kept(name, size)) for _, name, size, _, _, source in rows):
+        return None
+    return Site(assets=Manifest(rows, settings.root, cache), digest=kept["digest"])
 
 
 class Manifest(Mapping[PurePosixPath, Asset]):
-    """The files of a remembered site, read from the cache when the first one is asked for. Raises StateError."""
+    """The files of a remembered site; they become values when the first one is asked for."""
 
-    def __init__(self, rows: bytes, root: Path, cache: Cache) -> None:
+    def __init__(self, rows: list[Any], root: Path, cache: Cache) -> None:
         self._rows, self._root, self._cache = rows, root, cache
 
     @cached_property
     def _assets(self) -> dict[PurePosixPath, Asset]:
         assets: dict[PurePosixPath, Asset] = {}
-        for path, name, size, kind, rank, source in json.loads(self._rows):
-            if not source and not self._cache.has(Kept(name, size)):
-                self._cache.put("site", b"{}")
-                raise StateError(
-                    "Some of Amplify's working files are gone. Nothing was changed.\n  Run the same command again: it makes them anew."
-                )
+        for path, name, size, kind, rank, source in self._rows:
             where = self._root / source if source else self._cache.object(name)
             assets[PurePosixPath(path)] = Asset(path=PurePosixPath(path), digest=name, size=size, type=kind, source=where, rank=rank)
         return assets

@@ -61,6 +61,7 @@ MIGRATIONS = (
     CREATE TABLE test(id INTEGER PRIMARY KEY, at TEXT NOT NULL, publication TEXT NOT NULL, channel TEXT NOT NULL, address TEXT NOT NULL,
       digest TEXT NOT NULL) STRICT;
     """,
+    "CREATE INDEX delivery_state ON delivery(announcement, state);",
 )
 """Numbered by their place; `user_version` is the number of the last one applied."""
 
@@ -372,18 +373,19 @@ class Store:
 
     def _claim(self, db: sqlite3.Connection, announcement: Announcement, room: int, now: datetime) -> tuple[Delivery, ...]:
         claimed: list[Delivery] = []
-        while len(claimed) < room:
-            rows = db.execute(_CLAIMABLE, {"id": announcement.id, "now": iso(now), "room": room - len(claimed)}).fetchall()
-            if not rows:
-                break
-            gone = [(iso(now), row[0]) for row in rows if row[1] and row[7] != "active"]
-            db.executemany("UPDATE delivery SET state = 'skipped', reason = 'left', changed_at = ? WHERE id = ?", gone)
-            ready = [row for row in rows if not row[1] or row[7] == "active"]
-            marks = [(iso(now), row[0]) for row in ready]
-            db.executemany(
-                "UPDATE delivery SET state = 'sending', attempts = attempts + 1, worker = 'main', changed_at = ? WHERE id = ?", marks
-            )
-            claimed += [_delivery(announcement, row) for row in ready]
+        for due in (_PLANNED, _PUT_OFF):
+            while len(claimed) < room:
+                rows = db.execute(due, {"id": announcement.id, "now": iso(now), "room": room - len(claimed)}).fetchall()
+                if not rows:
+                    break
+                gone = [(iso(now), row[0]) for row in rows if row[1] and row[7] != "active"]
+                db.executemany("UPDATE delivery SET state = 'skipped', reason = 'left', changed_at = ? WHERE id = ?", gone)
+                ready = [row for row in rows if not row[1] or row[7] == "active"]
+                marks = [(iso(now), row[0]) for row in ready]
+                db.executemany(
+                    "UPDATE delivery SET state = 'sending', attempts = attempts + 1, worker = 'main', changed_at = ? WHERE id = ?", marks
+                )
+                claimed += [_delivery(announcement, row) for row in ready]
         return tuple(claimed)
 
     def adopt(self, publication: Publication, channel: str, plugin: str, now: datetime) -> bool:
@@ -510,9 +512,9 @@ class Store:
 _AUDIENCE = "status = 'active' AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(tags) WHERE json_each.value = :tag))"
 _COLUMNS = "d.id, d.recipient, d.attempts, s.address, s.name, s.language, s.token, s.status"
 _DELIVERIES = f"SELECT {_COLUMNS} FROM delivery d LEFT JOIN subscriber s ON s.id = d.recipient WHERE d.open = 1 AND d.announcement = :id"
-_CLAIMABLE = (
-    f"{_DELIVERIES} AND (d.state = 'planned' OR (d.state = 'deferred' AND coalesce(d.not_before, '') <= :now)) ORDER BY d.id LIMIT :room"
-)
+_PLANNED = f"{_DELIVERIES} AND d.state = 'planned' ORDER BY d.id LIMIT :room"
+"""In the order of the index, so that it costs the same however many are left."""
+_PUT_OFF = f"{_DELIVERIES} AND d.state = 'deferred' AND coalesce(d.not_before, '') <= :now ORDER BY d.id LIMIT :room"
 
 
 def _delivery(announcement: Announcement, row: tuple[object, ...]) -> Delivery:

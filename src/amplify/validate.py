@@ -82,7 +82,7 @@ def validate(cls: type[T], values: object, lines: Lines, at: Path = ()) -> tuple
     try:
         return cast(T, _adapter(cls).validate_python(values)), []
     except ValidationError as error:
-        return None, [_problem(cls, detail, lines, at) for detail in _distinct(error)]
+        return None, [_problem(cls, detail, lines, at) for detail in _distinct(error, values)]
 
 
 def _adapter(cls: Any) -> TypeAdapter[Any]:
@@ -91,16 +91,25 @@ def _adapter(cls: Any) -> TypeAdapter[Any]:
     return _ADAPTERS[cls]
 
 
-def _distinct(error: ValidationError) -> list[Any]:
+def _distinct(error: ValidationError, values: object) -> list[Any]:
     """A union reports once for each of its members; one report a place is enough."""
     seen: dict[Path, Any] = {}
     for detail in error.errors(include_url=False):
-        seen.setdefault(tuple(part for part in detail["loc"] if not _is_type_name(part)), detail)
+        seen.setdefault(_place(detail, values), detail)
     return [detail | {"loc": path} for path, detail in seen.items()]
 
 
-def _is_type_name(part: str | int) -> bool:
-    return isinstance(part, str) and (part in ("str", "int", "float", "bool") or "[" in part or part[:1].isupper())
+def _place(detail: Any, values: Any) -> Path:
+    """The keys that lead to a problem in `values`; between them pydantic names the types that it tried."""
+    path: list[str | int] = []
+    for part in detail["loc"]:
+        try:
+            values = values[part]
+        except (LookupError, TypeError):
+            continue
+        path.append(part)
+    missing = detail["loc"][-1:] if detail["type"].startswith("missing") else ()
+    return (*path, *missing)
 
 
 def _problem(cls: type, detail: Any, lines: Lines, at: Path) -> Problem:
@@ -111,7 +120,7 @@ def _problem(cls: type, detail: Any, lines: Lines, at: Path) -> Problem:
         return lines.problem(where, "C02", f"{path[-1]!s} is not known here", nearest(str(path[-1]), keys_at(cls, path[:-1])))
     if kind.startswith("missing"):
         return lines.problem(where, "C04", f"{name} is missing", f"write {path[-1]} = …")
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         return lines.problem(where, "C05", f"{name} is {_shown(detail['input'])}", f"write {detail['ctx']['expected']}")
     if kind == "value_error":
         return lines.problem(where, "C05", f"{name}: {detail['ctx']['error']}")

@@ -68,6 +68,7 @@ def event(front: str) -> Files:
             SETTINGS.replace("[[channel]]", "[channel]", 1).partition("[[")[0], "amplify.toml:11: C05", "[[channel]]", id="one bracket"
         ),
         pytest.param(SETTINGS.replace("Europe/London", "Leeds"), "amplify.toml:4: C05", "write one like Europe/London", id="no time zone"),
+        pytest.param(SETTINGS.replace("contact", "Contact"), "amplify.toml:5: C02", "did you mean contact?", id="a capital"),
         pytest.param(SETTINGS.replace("https://", "ftp://"), "amplify.toml:3: C05", "write it like https://", id="no web address"),
         pytest.param(SETTINGS.replace("org/", "org:99999/"), "amplify.toml:3: C05", "write it like https://", id="no port"),
         pytest.param(
@@ -218,6 +219,8 @@ def test_a_cache_that_is_damaged_is_made_anew(community: Make) -> None:
         pytest.param({"editions/2026-11.md": b"---\ntitle: Caf\xe9\n---\n"}, "editions/2026-11.md:2: C06", "as UTF-8", id="Latin-1"),
         pytest.param({"editions/2026-11.md": EDITION.encode("utf-16")}, "editions/2026-11.md:1: C06", "as UTF-8", id="UTF-16"),
         pytest.param(edition("title: {a: b}\ndate: 2026-11-18"), "editions/2026-11.md:2: C05", "expected text", id="a table for a title"),
+        pytest.param(edition("Title: A\ndate: 2026-11-18"), "editions/2026-11.md:2: C02", "did you mean title?", id="a capital"),
+        pytest.param({"contributions/a.md": "---\ntitle: A\nkind: poem\n---\n"}, "contributions/a.md:3: C05", "'article'", id="no kind"),
         pytest.param(edition("title: A\ndate: soon"), "editions/2026-11.md:3: C05", "2026-11-18 20:00", id="no date"),
         pytest.param(edition("title: A\ndate: 9999-12-31"), "editions/2026-11.md:3: C05", "too far away", id="the end of time"),
         pytest.param(edition("title: A\ndate: 0001-01-01"), "editions/2026-11.md:3: C05", "too far away", id="the beginning of time"),

