@@ -211,7 +211,7 @@ class _Reader:
 
     def _asset(self, file: Path) -> tuple[PurePosixPath, Asset] | None:
         path = self.root / file
-        if (path.is_symlink() or not path.is_file()) and not self._usable(Path(path)):
+        if (path.is_symlink() or not path.is_file()) and not self._usable(file):
             return None
         if text.plain(str(file)) != str(file) or re.search(r"[\t\r\n]", str(file)):
             self._refuse(file, "C07", "its name would be its address, and holds what no address can", "give it another name")
