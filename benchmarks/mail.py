@@ -247,7 +247,7 @@ def sending(folder: Path, people: int, runs: int, connections: Sequence[int]) ->
     mail, key, kept = naive_mail(folder, newsletter), _key(folder), folder / "kept"
     length = json.loads(mail.read_text(encoding="utf-8"))["length"]
     with running(PYTHON, HERE / "mail_sink.py", "PORT", folder / "log", kept) as port:
-        ours = {f"Amplify, {number} connections": _amplify(newsletter, port, number, kept) for number in connections}
+        ours = {f"Amplify, {_connections(number)}": _amplify(newsletter, port, number, kept) for number in connections}
         naive = (PYTHON, str(HERE / "mail_naive.py"), str(port), str(mail))
         theirs = {"naive chain": naive}
         if find_spec("dkim") and people < 10_000:
@@ -255,9 +255,13 @@ def sending(folder: Path, people: int, runs: int, connections: Sequence[int]) ->
         if source := shutil.which("smtp-source"):
             for number in connections:
                 command = (source, "-d", "-s", str(number), "-m", str(people), "-l", str(length), f"127.0.0.1:{port}")
-                theirs[f"smtp-source, {number} connections"] = command
+                theirs[f"smtp-source, {_connections(number)}"] = command
         peers = {name: Entrant(Contender(command, folder, lambda _: _emptied(kept))) for name, command in theirs.items()}
         return [Sending(name, cost, people) for name, cost in in_turn(ours | peers, runs).items()]
+
+
+def _connections(number: int) -> str:
+    return f"{number} connection{'s' * (number > 1)}"
 
 
 def _emptied(kept: Path) -> None:

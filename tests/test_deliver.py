@@ -1,5 +1,6 @@
 """Delivering: what each answer of the far end leads to, and that the record is always ahead of the world."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -271,3 +272,22 @@ class TestDoubts:
 @pytest.mark.parametrize(("attempt", "minutes"), [(1, 1), (2, 2), (3, 4), (9, 256), (10, 360), (400, 360)])
 def test_waiting_doubles_from_a_minute_to_six_hours(attempt: int, minutes: int) -> None:
     assert back_off(attempt) == timedelta(minutes=minutes)
+
+
+def test_ctrl_c_ends_a_rest_between_two_and_leaves_nothing_in_doubt(stage: Stage) -> None:
+    world = World(lambda: NOW, lambda _: signal.raise_signal(signal.SIGINT))
+
+    with pytest.raises(KeyboardInterrupt):
+        announce(stage.job, Scripted(), stage.store, Pace(interval=36), world, lambda *_: None)
+
+    assert stage.counts() == {State.DELIVERED: 1, State.PLANNED: 4}
+
+
+def test_ctrl_c_lets_what_is_in_flight_arrive(stage: Stage) -> None:
+    channel = Scripted(answers={"ann": lambda delivery: signal.raise_signal(signal.SIGINT) or yes(delivery)})  # type: ignore[func-returns-value]
+
+    with pytest.raises(KeyboardInterrupt):
+        stage.announce(channel)
+
+    assert set(stage.counts()) == {State.DELIVERED, State.PLANNED}
+    assert len(channel.sent) == stage.counts()[State.DELIVERED]
