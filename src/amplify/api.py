@@ -14,27 +14,32 @@ runs them side by side and retries, a plugin never does.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
-from amplify.errors import AmplifyError, MissingExtra, Paused, Permanent, Transient, Unknown, Unsure
+from amplify.errors import AmplifyError, DeliveryError, MissingExtra, Paused, Permanent, Transient, Unknown, Unreadable, Unsure
 from amplify.model import Asset, Bookmark, Delivery, Digest, Kind, Media, Message, Offer, Receipt, Recipient
 
 __all__ = [
     "AmplifyError",
     "Announcer",
+    "Apart",
+    "Asked",
     "Asset",
     "Bookmark",
     "Channel",
     "Delivery",
+    "DeliveryError",
     "Digest",
+    "Http",
     "Kind",
     "Media",
     "Message",
@@ -46,6 +51,7 @@ __all__ = [
     "Permanent",
     "Receipt",
     "Recipient",
+    "Response",
     "Secret",
     "Services",
     "Source",
@@ -53,6 +59,7 @@ __all__ = [
     "Traits",
     "Transient",
     "Unknown",
+    "Unreadable",
     "Unsure",
     "hookimpl",
     "single",
@@ -92,6 +99,8 @@ class Services:
     cache: Path
     clock: Callable[[], datetime]
     log: logging.Logger
+    http: Http = None  # type: ignore[assignment]  # until the core lends it
+    apart: Apart = None  # type: ignore[assignment]  # likewise
     rehearsal: bool = False
     """The settings say `rehearsal = true`: whatever is sent must stay on this machine (`traits.outside` False)."""
 
@@ -210,3 +219,119 @@ class Hooks:
     def amplify_sources(self) -> Iterable[SourceKind]:
         """The kinds of sources in this plugin."""
         return ()
+
+
+# -- the outside world ---------------------------------------------------------------------------------------------
+
+LIMIT = 10_000_000
+"""Bytes that a fetched thing may have, decompressed, unless a plugin says otherwise."""
+SECONDS = 10.0
+"""How long fetching may take as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An address to fetch. With `etag` and `modified` of the last time, what did not change is not sent again."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    etag: str = ""
+    modified: str = ""
+    limit: int = LIMIT
+    seconds: float = SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What came back. `url` is where it was in the end, the names in `headers` are in lower case, `content` is decompressed."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str] = field(hash=False)
+    content: bytes = b""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is what it was when `etag` or `modified` was given out."""
+        return self.status == 304
+
+    @property
+    def etag(self) -> str:
+        """To hand back next time."""
+        return self.headers.get("etag", "")
+
+    @property
+    def modified(self) -> str:
+        """To hand back next time."""
+        return self.headers.get("last-modified", "")
+
+    def text(self) -> str:
+        """The content in the character set that it names, else UTF-8; what cannot be read is replaced."""
+        _, _, charset = self.headers.get("content-type", "").lower().partition("charset=")
+        try:
+            return self.content.decode(charset.split(";")[0].strip("\"' ") or "utf-8", "replace")
+        except (LookupError, ValueError):
+            return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The content as plain values. Raises Unreadable."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            raise Unreadable(f"{self.url.split('/')[2]} answered something that is no JSON") from error
+
+
+class Http(Protocol):
+    """The guarded client: public addresses only, everything bounded. What goes wrong is one of the words for failures."""
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] = ...,
+        etag: str = "",
+        modified: str = "",
+        limit: int = LIMIT,
+        seconds: float = SECONDS,
+    ) -> Response:
+        """What is at an address: status 200, or 304 where it is unchanged. Raises Permanent or Transient."""
+
+    def each(self, asked: Iterable[Asked]) -> Iterator[tuple[Asked, Response | DeliveryError]]:
+        """Many addresses side by side, one at a time for each host, as they come in. A failure is a value, and stops no other."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = ...,
+        json: Any = None,
+        data: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        content: bytes | None = None,
+        accept: Iterable[int] = (),
+    ) -> Response:
+        """For channels. `files` are name, bytes, type; `accept` are statuses that are answers, not failures.
+
+        Raises Permanent, Transient, Paused, and Unsure where the far end may have acted.
+        """
+
+    def post(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] = ...,
+        json: Any = None,
+        data: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        content: bytes | None = None,
+        accept: Iterable[int] = (),
+    ) -> Response:
+        """`request` with the method POST."""
+
+
+class Apart(Protocol):
+    """Runs a function of a plugin in a process of its own, with limits: for everything that parses what others wrote."""
+
+    def __call__(self, function: Callable[..., Any], data: bytes, *values: Any, seconds: float = 10.0, memory: int = 512) -> Any:
+        """`function(data, *values)`: a function of a module, plain values in and out; `memory` in MB. Raises Unreadable."""

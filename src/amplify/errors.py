@@ -5,6 +5,7 @@ AmplifyError                1   something a person can mend
 ├── Refused                 1   it would have needed a yes, and nobody gave it
 ├── MissingExtra            1   an optional library is not installed
 ├── StateError              1   the record cannot be read or written
+├── Unreadable              1   what came from outside cannot be read
 ├── Busy                    4   another publish holds this community
 └── DeliveryError           -   a plugin's answer about one delivery; never reaches the command line
     ├── Permanent               the far end never will
@@ -65,6 +66,14 @@ class MissingExtra(AmplifyError):
 
 class StateError(AmplifyError):
     """The record of what was sent cannot be read or written."""
+
+
+class Unreadable(AmplifyError):
+    """What came from outside cannot be read, or not within the limits of time and memory."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class Busy(AmplifyError):
