@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,10 @@ class Peer:
     every: int = 0
     """Close the connection after so many messages."""
     drop_in_data: bool = False
+    account: tuple[str, str] | None = None
+    """The user name and the password, where one has to log in."""
+    identity: ssl.SSLContext | None = None
+    """Its certificate, where it offers STARTTLS."""
     taken: list[tuple[str, bytes]] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -71,7 +77,9 @@ class _Handler(socketserver.StreamRequestHandler):
         while line := self.rfile.readline():
             verb = line.split(b" ")[0].strip().upper()
             if verb in (b"EHLO", b"HELO"):
-                self.say(peer, "ehlo", "250-peer\r\n250 8BITMIME")
+                self.say(peer, "ehlo", "\r\n".join(["250-peer", *self._offers(peer), "250 8BITMIME"]))
+            elif verb in (b"STARTTLS", b"AUTH"):
+                self._encrypt(peer) if verb == b"STARTTLS" else self.say(peer, "auth", self._known(peer, line))
             elif verb == b"MAIL":
                 if peer.every and messages == peer.every:
                     self.wfile.write(b"421 4.3.2 that was enough for one connection\r\n")
@@ -89,6 +97,21 @@ class _Handler(socketserver.StreamRequestHandler):
                 return
             else:
                 self.wfile.write(b"250 ok\r\n")
+
+    def _offers(self, peer: Peer) -> list[str]:
+        encrypted = isinstance(self.connection, ssl.SSLSocket)
+        tls = ["250-STARTTLS"] if peer.identity and not encrypted else []
+        return tls + (["250-AUTH PLAIN"] if peer.account and (encrypted or not peer.identity) else [])
+
+    def _encrypt(self, peer: Peer) -> None:
+        assert peer.identity
+        self.wfile.write(b"220 go ahead\r\n")
+        self.connection = peer.identity.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb")
+
+    def _known(self, peer: Peer, line: bytes) -> str:
+        said = base64.b64decode(line.split()[2]).decode().split("\0")[1:]
+        return "235 2.7.0 welcome" if tuple(said) == peer.account else "535 5.7.8 Username and password not accepted"
 
     def _take(self, peer: Peer, address: str) -> None:
         data = bytearray()

@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (
-    ("errors", "model"),
-    ("times", "text", "colour", "api", "fronts", "samples"),
+    ("errors", "model", "secret"),
+    ("times", "text", "colour", "api", "fronts", "samples", "vault"),
     ("validate", "media", "calendar", "questions", "rss"),
     ("cache", "frontmatter", "config", "store", "view"),
     ("reading", "registry", "render", "select", "people"),

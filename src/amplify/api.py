@@ -27,6 +27,7 @@ import pluggy
 
 from amplify.errors import AmplifyError, DeliveryError, MissingExtra, Paused, Permanent, Transient, Unknown, Unreadable, Unsure
 from amplify.model import Asset, Bookmark, Delivery, Digest, Kind, Media, Message, Offer, Receipt, Recipient
+from amplify.secret import Secret
 
 __all__ = [
     "AmplifyError",
@@ -67,24 +68,6 @@ __all__ = [
 
 hookimpl = pluggy.HookimplMarker("amplify")
 hookspec = pluggy.HookspecMarker("amplify")
-
-
-class Secret(str):
-    """A password or a token: it shows as `•••` wherever it is printed by accident. `str(secret)` does not reveal it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "•••"
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return "•••"
-
-    def reveal(self) -> str:
-        """The secret itself, to hand to the far end and to nobody else."""
-        return "".join(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from amplify.cli_list import subscribers
 from amplify.cli_mail import resend, resolve, test
 from amplify.cli_state import state
 from amplify.errors import FolderError, Refused
+from amplify.secret import HIDING
 
 
 @contextlib.contextmanager
@@ -56,6 +57,8 @@ def cli(context: click.Context, root: Path, verbose: bool, debug: bool) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING, format="%(message)s"
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(HIDING)
     context.obj = Context(root=root, verbose=verbose, debug=debug)
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from amplify.errors import AmplifyError, FolderError, Refused
+from amplify.secret import hide, unwound
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,27 +43,27 @@ class Amplify(click.Group):
         except click.Abort:
             click.echo("\nStopped. Running the same command again goes on from here.", err=True)
             status = 130
-        except AmplifyError as error:
-            if debug:
-                raise
-            _say_error(error)
-            status = error.status
         except BrokenPipeError:
             status = 0
-        except OSError as error:
-            if debug:
-                raise
-            click.echo(
-                f"{error.strerror or error}: {error.filename or ''}\n  Nothing was half-written; run the same command again.", err=True
-            )
-            status = 1
+        except Exception as error:  # noqa: BLE001 - whatever it is, its traceback may hold a secret, and is shown on demand only
+            click.echo(unwound(error) if debug else hide(_words(error)), err=True)
+            status = error.status if isinstance(error, AmplifyError) else 1
         return status if isinstance(status, int) else 0
 
 
-def _say_error(error: AmplifyError) -> None:
-    click.echo(str(error), err=True)
+def _words(error: Exception) -> str:
+    """What went wrong, for people."""
     if isinstance(error, FolderError):
-        click.echo("Nothing was sent and nothing went online. Save the file and run the same command again.", err=True)
+        return f"{error}\nNothing was sent and nothing went online. Save the file and run the same command again."
+    if isinstance(error, AmplifyError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename or ''}\n  Nothing was half-written; run the same command again."
+    return (
+        f"This is a mistake in Amplify, and not yours: {type(error).__name__}: {error}\n"
+        "  What was sent before it happened is in the record:  amplify status\n"
+        "  To see where it happened, run the same command again with --debug before it:  amplify --debug …"
+    )
 
 
 def as_json(command: F) -> F:
@@ -72,13 +73,13 @@ def as_json(command: F) -> F:
 
 def show_json(document: object) -> None:
     """The one document on standard output."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    click.echo(hide(json.dumps(document, indent=2, ensure_ascii=False)))
 
 
 def show_lines(lines: Iterable[str]) -> None:
     """What people read, a line at a time."""
     for line in lines:
-        click.echo(line)
+        click.echo(hide(line))
 
 
 def agreed(what: str, *, yes: bool) -> None:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from amplify import times
 from amplify.errors import AmplifyError, FolderError, Problem
+from amplify.secret import DOTS, SOUNDS_SECRET
 from amplify.validate import Lines, TomlLines, validate
 
 FILE = "amplify.toml"
@@ -226,6 +227,8 @@ def _broken(message: str, text: str) -> Problem:
     line = int(where[1]) if where else text.count("\n") + 1
     words = re.sub(r" \(at .*\)$", "", message)
     written = "".join(text.splitlines()[line - 1 : line]).strip()
+    key, equals, _value = written.partition("=")
+    written = f"{key}= {DOTS}" if equals and SOUNDS_SECRET.fullmatch(key.strip()) else written
     shown = f"cannot be read: {words}" + (f": {written[:60]}" if written else "")
     return Problem(file=FILE, line=line, rule="C01", message=shown, remedy="values that are words need quotation marks")
 

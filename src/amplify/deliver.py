@@ -15,6 +15,7 @@ from amplify.api import Announcer, Mirror, Traits
 from amplify.errors import AmplifyError, Paused, Permanent, Transient, Unknown, Unsure
 from amplify.model import Announcement, Delivery, Message, MirrorStep, Receipt, Recipient, State
 from amplify.plan import in_order
+from amplify.secret import hide
 from amplify.store import Outcome, Store
 
 Progress = Callable[[str, int, int], None]
@@ -261,4 +262,4 @@ def back_off(attempt: int) -> timedelta:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:500]
+    return hide(f"{type(error).__name__}: {error}").splitlines()[0][:500]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
@@ -26,9 +26,11 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 import pluggy
 
 import amplify.plugins
+from amplify import vault
 from amplify.api import Announcer, Channel, Hooks, Mirror, Secret, Services, SourceKind, Traits
 from amplify.config import FILE, Plugged, Settings
 from amplify.errors import AmplifyError, FolderError, Problem
+from amplify.secret import HIDING
 from amplify.validate import TomlLines, nearest, validate
 
 K = TypeVar("K", Channel, SourceKind)
@@ -233,6 +235,7 @@ def instance(table: Plugged, kind: Channel, root: Path, state: Path, clock: Call
 
 def _made(table: Plugged, kind: Channel, options: Any, root: Path, state: Path, clock: Callable[[], datetime]) -> Instance:
     log = logging.getLogger(f"amplify.channel.{table.name}")
+    log.addFilter(HIDING)
     services = Services(name=table.name, folder=root, cache=state / "cache" / "channels" / table.name, clock=clock, log=log,
                         rehearsal=table.rehearsal)  # fmt: skip
     try:
@@ -282,23 +285,17 @@ def _with_secrets(cls: type, options: Mapping[str, Any], root: Path) -> tuple[di
     hints = get_type_hints(cls)
     names = {item.name for item in fields(cls) if Secret in (hints[item.name], *get_args(hints[item.name]))}
     values, wrong = dict(options), []
-    for name in sorted(name for name in names & options.keys() if isinstance(options[name], str)):
+    for name in sorted(names & options.keys()):
         try:
-            values[name] = Secret(_secret(options[name], root))
-        except LookupError as error:
-            wrong.append((name, f"{name}: {error.args[0]}", "write env:NAME or file:PATH and put the secret there"))
+            values[name] = vault.follow(options[name], root) if isinstance(options[name], str) else _hidden(options[name])
+        except vault.Unreachable as error:
+            wrong.append((name, f"{name}: {error}", error.remedy))
+    for inside in filter(None, (re.match(r"\w+://[^/@\s:]*:([^/@\s]+)@", one) for one in options.values() if isinstance(one, str))):
+        Secret(inside[1])
     return values, wrong
 
 
-def _secret(reference: str, root: Path) -> str:
-    scheme, colon, rest = reference.partition(":")
-    if scheme == "env" and colon:
-        if rest not in os.environ:
-            raise LookupError(f"the variable {rest} is not set")
-        return os.environ[rest]
-    if scheme == "file" and colon:
-        try:
-            return (root / rest).read_text("utf-8").strip()
-        except (OSError, ValueError) as error:
-            raise LookupError(f"the file {rest} cannot be read") from error
-    return reference
+def _hidden(value: object) -> object:
+    """What somebody wrote where a secret belongs; it is reported, and not shown."""
+    Secret(str(value))
+    return value

@@ -20,11 +20,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from amplify import calendar, feed_rules, text, times
+from amplify import calendar, feed_rules, text, times, vault
 from amplify.config import Plugged, Settings
 from amplify.errors import Problem
 from amplify.mail_rules import mail
 from amplify.model import Content, Contribution, Edition, Event, Heading, Media, Place, Placement, Prose, Slug
+from amplify.secret import SOUNDS_SECRET
 from amplify.word_rules import ProofReader, advise, alt_wrong, matters, out, refuse, runs_together, visible
 
 __all__ = ["advice", "mail"]
@@ -34,8 +35,6 @@ _NOT_YET = "not-yet.example.org"
 """The host that a new community has instead of its own."""
 _EXAMPLES = re.compile(r"(?:.*\.)?(?:example(?:\.(?:com|net|org|edu))?|invalid|test)")
 _ADDRESS = re.compile(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+")
-_SECRET = re.compile(r"(?i)(?:.*[_-])?(?:password|passphrase|token|secret|key)")
-_REFERENCE = re.compile(r"(?:env|file|keyring):.+")
 _WITH_PASSWORD = re.compile(r"\w+://[^/@\s:]*:[^/@\s]+@")
 _ANSWER = re.compile(r"(?i)\s*(?:re|fwd?|aw|wg|sv|vs|antw|tr|rv)\s*:")
 _SLUG = re.compile(r"[a-z0-9]*[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
@@ -111,7 +110,7 @@ def _domain(address: str) -> str:
 def _secrets(what: str, table: Plugged) -> Iterator[Problem]:
     """C17. The value itself is never shown."""
     for key, value in table.options.items():
-        named = isinstance(value, str) and _SECRET.fullmatch(key) and value and not _REFERENCE.fullmatch(value)
+        named = isinstance(value, str) and SOUNDS_SECRET.fullmatch(key) and value and not vault.is_reference(value)
         if named or (isinstance(value, str) and _WITH_PASSWORD.match(value)):
             message = f"{what} {table.name!r}: {key} holds a secret that everybody with this file can read"
             remedy = "write env:NAME, file:PATH or keyring:SERVICE/NAME and keep the secret there"

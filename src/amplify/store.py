@@ -25,6 +25,7 @@ from pathlib import Path
 
 from amplify.errors import StateError
 from amplify.model import Announcement, Delivery, Digest, Key, Mark, Publication, Receipt, Recipient, State, Subscriber
+from amplify.secret import hide
 from amplify.times import iso
 
 MIGRATIONS = (
@@ -358,7 +359,7 @@ class Store:
         until = iso(outcome.not_before) if outcome.not_before else None
         db.execute(
             "UPDATE delivery SET state = ?, reason = ?, not_before = ?, changed_at = ?, worker = NULL WHERE id = ? AND open = 1",
-            (outcome.state, outcome.reason or None, until, iso(now), outcome.delivery),
+            (outcome.state, hide(outcome.reason) or None, until, iso(now), outcome.delivery),
         )
         if outcome.gone:
             strike = (
@@ -368,7 +369,7 @@ class Store:
         if receipt := outcome.receipt:
             db.execute(
                 "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)",
-                (outcome.delivery, receipt.id, receipt.url, iso(receipt.at), receipt.note),
+                (outcome.delivery, hide(receipt.id), receipt.url and hide(receipt.url), iso(receipt.at), hide(receipt.note)),
             )
 
     def _claim(self, db: sqlite3.Connection, announcement: Announcement, room: int, now: datetime) -> tuple[Delivery, ...]:
@@ -462,7 +463,7 @@ class Store:
     def _decided(self, db: sqlite3.Connection, delivery: int, was: str, became: State, who: str, reason: str, now: datetime) -> None:
         db.execute(
             "INSERT INTO decision(delivery, at, who, was, became, reason) VALUES (?, ?, ?, ?, ?, ?)",
-            (delivery, iso(now), who, was, became, reason),
+            (delivery, iso(now), who, was, became, hide(reason)),
         )
 
     def recipient(self, address: str) -> Recipient | None:
