@@ -50,8 +50,8 @@ def test_generated_parts_are_what_make_docs_would_write() -> None:
 
 SETTINGS_TABLES = {
     "Top of the file": config.Settings, "community": config.Community, "community.goal": config.Goal, "newsletter": config.Newsletter,
-    "podcast": config.Podcast, "podcast.owner": config.Owner, "channel": config.Plugged, "publish": config.Publish, "http": config.Http,
-    "serve": config.Serve, "state": config.StateSettings,
+    "podcast": config.Podcast, "podcast.owner": config.Owner, "channel": config.Plugged, "rule": config.Rule, "publish": config.Publish,
+    "http": config.Http, "serve": config.Serve, "state": config.StateSettings,
 }  # fmt: skip
 OURS = {"root", "options", "line"}
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from smtp_peer import DROP, HANG, Peer, listening
 
-from amplify import registry
+from amplify import instances, registry
 from amplify.api import Announcer, Secret
 from amplify.config import Plugged
 from amplify.errors import AmplifyError, DeliveryError, Paused, Permanent, Transient, Unknown, Unsure
@@ -38,7 +38,7 @@ def to(address: str = "amal@example.org", name: str = "Amal", leave: str = "http
 def channel(folder: Path, server: str, **options: Any) -> Announcer:
     kinds = registry.load(folder)
     table = Plugged(name="news", plugin="email", options={"server": server, "timeout": 5, **options})
-    works = registry.instance(table, kinds.channels["email"], folder, folder / ".amplify", lambda: NOW).works
+    works = instances.instance(table, kinds.channels["email"], instances.lending(folder, folder / ".amplify", lambda: NOW)).works
     assert isinstance(works, Announcer)
     return works
 

@@ -25,7 +25,7 @@ from filelock import FileLock
 from mirror_peers import PASSWORD, USER, Branch, Peer
 from tests.kit import contents
 
-from amplify import deliver, plan, registry
+from amplify import deliver, instances, plan, registry
 from amplify.api import Mirror, Secret
 from amplify.config import Plugged
 from amplify.errors import AmplifyError, MissingExtra, Paused, Transient
@@ -60,7 +60,7 @@ def _registry() -> registry.Registry:
 def make(folder: Path, plugin: str, **options: Any) -> Mirror:
     table = Plugged(name="place", plugin=plugin, options=options)
     kind = _registry().channels[plugin]
-    works = registry.instance(table, kind, folder, folder / ".amplify", lambda: NOW).works
+    works = instances.instance(table, kind, instances.lending(folder, folder / ".amplify", lambda: NOW)).works
     assert isinstance(works, Mirror)
     return works
 

@@ -84,6 +84,8 @@ class Services:
     log: logging.Logger
     http: Http = None  # type: ignore[assignment]  # until the core lends it
     apart: Apart = None  # type: ignore[assignment]  # likewise
+    keep: Callable[[bytes, str], Media] = None  # type: ignore[assignment]  # likewise
+    """Keeps a picture that came with an offer, under the words that describe it, until somebody decides. Raises Unreadable."""
     rehearsal: bool = False
     """The settings say `rehearsal = true`: whatever is sent must stay on this machine (`traits.outside` False)."""
 

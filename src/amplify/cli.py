@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,13 @@ from typing import Any
 import click
 
 from amplify import __version__
-from amplify.cli_base import Amplify, Context, as_json, show_json, show_lines
+from amplify.cli_base import Amplify, Context, as_json, progress, show_json, show_lines
+from amplify.cli_inbox import add, gather, review
 from amplify.cli_list import subscribers
 from amplify.cli_mail import resend, resolve, test
 from amplify.cli_state import state
 from amplify.errors import FolderError, Refused
 from amplify.secret import HIDING
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress on standard error, if that is a terminal; one line, rewritten."""
-    terminal = sys.stderr.isatty()
-
-    def show(what: str, done: int, total: int) -> None:
-        if terminal:
-            click.echo(f"\r{what}: {done:,} of {total:,}\x1b[K", nl=False, err=True)
-
-    try:
-        yield show
-    finally:
-        if terminal:
-            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 @click.group(cls=Amplify, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=False)
@@ -62,7 +47,7 @@ def cli(context: click.Context, root: Path, verbose: bool, debug: bool) -> None:
     context.obj = Context(root=root, verbose=verbose, debug=debug)
 
 
-for _command in (test, resend, resolve, state, subscribers):
+for _command in (add, gather, resend, resolve, review, state, subscribers, test):
     cli.add_command(_command)
 
 
@@ -174,9 +159,9 @@ def build(context: Context, out: Path | None, at: str | None, json_: bool) -> No
     """
     from amplify import pipeline
 
-    with pipeline.opened(context.root) as community, _progress() as progress:
+    with pipeline.opened(context.root) as community, progress() as shown:
         built = pipeline.build(community, _moment(at, community))
-        step = pipeline.put_into(community, built, (out or context.root / "public").absolute(), progress)
+        step = pipeline.put_into(community, built, (out or context.root / "public").absolute(), shown)
     changed = len(step.new) + len(step.changed)
     document = {"files": len(built.site.assets), "written": changed, "removed": len(step.remove), "rendered": built.site.rendered}
     show_json(document) if json_ else click.echo(f"{document['files']} files; {changed} written, {len(step.remove)} removed.")
@@ -217,13 +202,14 @@ def preview(context: Context, port: int) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--channel", "channels", multiple=True, metavar="NAME", help="Send through these only; the website goes first always.")
 @click.option("--site-only", is_flag=True, help="The website and the feeds; send nothing.")
+@click.option("--no-gather", is_flag=True, help="Do not look first for what members offer.")
 @click.option("--announce", multiple=True, metavar="NAME", help="Send something that is too old to go by itself.")
 @click.option("--at", metavar="TIME", help="As of another time; with --dry-run, or where nothing leaves this computer.")
 @as_json
 @click.pass_obj
 def publish(
     context: Context, publications: tuple[str, ...], dry_run: bool, yes: bool, channels: tuple[str, ...], site_only: bool,
-    announce: tuple[str, ...], at: str | None, json_: bool,
+    no_gather: bool, announce: tuple[str, ...], at: str | None, json_: bool,
 ) -> None:  # fmt: skip
     """Bring the website up to date, then send what is due, once.
 
@@ -241,6 +227,8 @@ def publish(
         options = pipeline.Options(
             publications=publications, channels=channels, announce=announce, site_only=site_only, present=at is None or dry_run
         )
+        if not (no_gather or dry_run or at):
+            _gathered(community, quiet=json_)
         prepared = pipeline.prepare(community, options)
         if not json_:
             show_lines(
@@ -250,12 +238,25 @@ def publish(
             show_json(say.plan_json(prepared.plan)) if json_ else None
             return
         _consent(prepared, yes=yes, quiet=json_)
-        with _progress() as progress:
-            report = pipeline.carry_out(community, prepared, progress)
+        with progress() as shown:
+            report = pipeline.carry_out(community, prepared, shown)
         document = say.plan_json(prepared.plan) | say.status_json(report.announced) | {"failures": report.failures}
         show_json(document) if json_ else show_lines(say.report(report, prepared))
     if not report.complete:
         sys.exit(3)
+
+
+def _gathered(community: Any, *, quiet: bool) -> None:
+    """Fill the inbox before a publish. It touches no edition, and what fails here stops nothing."""
+    from amplify import intake, say_inbox
+
+    if not community.settings.source:
+        return
+    with progress() as shown:
+        done = intake.gather(community, (), shown)
+    if not quiet:
+        click.echo("GATHERED")
+        show_lines(say_inbox.gathered(done, intake.waiting(community)))
 
 
 def _clock(at: str | None, root: Path) -> Callable[[], datetime]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,3 +91,19 @@ def agreed(what: str, *, yes: bool) -> None:
         raise Refused(f"{what} That cannot be taken back. Nothing was done.\n  To say yes in a script, add  --yes")
     if not click.confirm(f"{what} Go on?", default=False):
         raise Refused("Stopped here. Nothing was done.")
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on standard error, if that is a terminal; one line, rewritten."""
+    terminal = sys.stderr.isatty()
+
+    def show(what: str, done: int, total: int) -> None:
+        if terminal:
+            click.echo(f"\r{what}: {done:,} of {total:,}\x1b[K", nl=False, err=True)
+
+    try:
+        yield show
+    finally:
+        if terminal:
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -16,8 +16,9 @@ from pydantic import Field
 
 from amplify import times
 from amplify.errors import AmplifyError, FolderError, Problem
+from amplify.model import Kind
 from amplify.secret import DOTS, SOUNDS_SECRET
-from amplify.validate import Lines, TomlLines, validate
+from amplify.validate import Lines, TomlLines, nearest, validate
 
 FILE = "amplify.toml"
 CORE_KEYS = ("name", "plugin", "publishes", "audience", "in_doubt", "was", "serves", "trust", "rehearsal")
@@ -127,6 +128,24 @@ class Plugged:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What happens to a new thing in the inbox to which every condition that is given applies; the first such rule decides."""
+
+    then: Literal["accept", "reject"]
+    source: str = ""
+    author: str = ""
+    """A name, or how the source knows them."""
+    site: str = ""
+    """A host, with those below it."""
+    kind: Kind | None = None
+    words: tuple[str, ...] = ()
+    """Any of them in the title or the text."""
+    section: str = ""
+    """Under which heading `amplify draft` is to place what is accepted."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Publish:
     """When things go."""
 
@@ -177,6 +196,7 @@ class Settings:
     podcast: tuple[Podcast, ...] = ()
     source: tuple[Plugged, ...] = ()
     channel: tuple[Plugged, ...] = ()
+    rule: tuple[Rule, ...] = ()
     publish: Publish = Publish()
     http: Http = Http()
     serve: Serve = Serve()
@@ -267,6 +287,7 @@ def _check(settings: Settings, lines: Lines) -> Iterator[Problem]:
         yield lines.problem(
             ("newsletter", "from"), "C05", f"{settings.newsletter.sender!r} is no sender", "write it like The Circuit <news@example.org>"
         )
+    yield from _rules(settings, lines)
     yield from _same_names(settings, lines)
 
 
@@ -277,6 +298,17 @@ def _is_site(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+
+
+def _rules(settings: Settings, lines: Lines) -> Iterator[Problem]:
+    sources = [one.name for one in settings.source]
+    for number, rule in enumerate(settings.rule):
+        if not (rule.source or rule.author or rule.site or rule.kind or rule.words):
+            message = "a rule without a condition would decide on everything"
+            yield lines.problem(("rule", number), "C05", message, "add source, author, site, kind or words")
+        if rule.source and rule.source not in sources:
+            message = f"no [[source]] is called {rule.source!r}"
+            yield lines.problem(("rule", number, "source"), "C05", message, nearest(rule.source, sources))
 
 
 def _same_names(settings: Settings, lines: Lines) -> Iterator[Problem]:

@@ -11,10 +11,10 @@ from amplify import compose, people, pipeline, select
 from amplify.api import Announcer
 from amplify.cache import fingerprint
 from amplify.errors import AmplifyError, DeliveryError
+from amplify.instances import Instance
 from amplify.model import Announcement, Delivery, Message, Publication, Recipient, State
 from amplify.pages import Views
 from amplify.pipeline import Community
-from amplify.registry import Instance
 from amplify.render import Renderer
 from amplify.store import Row
 

@@ -66,20 +66,26 @@ class Media:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a source saw. Untrusted: never rendered, never a path; becomes a Contribution only when accepted."""
+    """What a source saw. Untrusted: never rendered, never a path; becomes a Contribution only when accepted.
 
-    source: str
+    `id` is the source's own and permanent; `handle` is how the author is known there: a mail address, a profile, an @name.
+    """
+
     id: str
-    kind: Kind
-    title: str
-    html: str
-    url: str | None
-    author: str
-    offered: datetime | None
-    raw_digest: Digest
+    title: str = ""
+    body: str = ""
+    form: Literal["html", "markdown", "text"] = "html"
+    """How `body` is written."""
+    kind: Kind = Kind.ARTICLE
+    url: str | None = None
+    author: str = ""
+    handle: str = ""
+    offered: datetime | None = None
     tags: tuple[str, ...] = ()
     media: tuple[Media, ...] = ()
     reply_to: str | None = None
+    """The id or the address of what it answers."""
+    licence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,37 @@ class Bookmark:
     """Where a source got to; stored in one commit with the offers that it covers."""
 
     value: str
+
+
+ItemState = Literal["new", "held", "accepted", "rejected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing in the inbox: an offer as it stands now, however many sources brought it.
+
+    `news` is what the far end made of it since somebody decided; `slug` the contribution that it became; `until` when it comes back.
+    """
+
+    id: int
+    state: ItemState
+    offer: Offer
+    sources: tuple[str, ...]
+    seen: datetime
+    news: Offer | None = None
+    slug: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What somebody decided about an item, when and why."""
+
+    at: datetime
+    who: str
+    was: str
+    became: str
+    reason: str
 
 
 # -- meant: the folder ---------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from amplify.cache import digest, write_whole
 from amplify.config import FILE, Settings
 from amplify.deliver import World
 from amplify.errors import AmplifyError, FolderError, Problem
+from amplify.instances import Instance
 from amplify.model import Asset, Publication
 from amplify.plan import MARK
-from amplify.registry import Instance
 from amplify.store import Store
 
 _PAUSE = 10.0

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from amplify import compose, deliver, folder, online, registry, rules, select, site, state, times
+from amplify import compose, deliver, folder, instances, online, registry, rules, select, site, state, times
 from amplify import config as configuration
 from amplify import plan as planning
 from amplify.api import Announcer, Mirror
@@ -28,10 +28,10 @@ from amplify.cache import Cache
 from amplify.config import Plugged, Settings
 from amplify.deliver import LIMIT_REACHED, Job, Pace, Progress, World
 from amplify.errors import AmplifyError, Busy, FolderError, Problem
+from amplify.instances import Instance
 from amplify.model import Announcement, AnnounceStep, Content, Message, MirrorStep, Plan, Site, State
 from amplify.pages import Views
 from amplify.plan import Outlet, Wanted
-from amplify.registry import Instance
 from amplify.render import Renderer
 from amplify.select import Selection
 from amplify.store import Store
@@ -160,7 +160,12 @@ def channels(community: Community) -> tuple[Instance, ...]:
     """The channels of the settings, ready to work. Raises FolderError."""
     settings = community.settings
     kinds = registry.load(settings.root, settings.disable, {table.plugin for table in settings.channel})
-    return registry.channels(settings, kinds, community.state, community.clock)
+    return instances.channels(settings, kinds, lending(community))
+
+
+def lending(community: Community, **shared: object) -> instances.Lend:
+    """What the instances of this community are lent; `shared` besides."""
+    return instances.lending(community.settings.root, community.state, community.clock, **shared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +305,7 @@ def put_into(community: Community, built: Built, out: Path, progress: Progress) 
     """The site in the folder `out`, and what that took."""
     kinds = registry.load(community.settings.root, wanted={"folder"})
     table = Plugged(name="build", plugin="folder", options={"path": str(out)})
-    one = registry.instance(table, kinds.channels["folder"], community.settings.root, community.state, community.clock)
+    one = instances.instance(table, kinds.channels["folder"], lending(community))
     assert isinstance(one.works, Mirror)  # noqa: S101 - a folder is one
     step = planning.mirror("build", built.site, one.works.listing())
     deliver.mirror(step, one.works, progress)

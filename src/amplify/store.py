@@ -1,4 +1,4 @@
-"""The record: who subscribes, what was announced, what happened to each delivery. All SQL is here.
+"""The record: who subscribes, what was announced, what happened to each delivery. All SQL is here and in `inbox`.
 
 Whoever holds the publish lock is the one writer. A commit carries the outcomes that have come in together with the next
 claims, and never claims more than there are connections: after a kill, what is in doubt is what was in flight.
@@ -63,6 +63,21 @@ MIGRATIONS = (
       digest TEXT NOT NULL) STRICT;
     """,
     "CREATE INDEX delivery_state ON delivery(announcement, state);",
+    """
+    DROP TABLE offer;
+    CREATE TABLE item(id INTEGER PRIMARY KEY, state TEXT NOT NULL CHECK(state IN ('new','held','accepted','rejected')),
+      kind TEXT NOT NULL, title TEXT NOT NULL, author TEXT NOT NULL, address TEXT, wording TEXT, body TEXT NOT NULL, news TEXT,
+      slug TEXT NOT NULL DEFAULT '', until TEXT, seen_at TEXT NOT NULL) STRICT;
+    CREATE INDEX item_state ON item(state, id);
+    CREATE INDEX item_address ON item(address) WHERE address IS NOT NULL;
+    CREATE INDEX item_wording ON item(wording) WHERE wording IS NOT NULL;
+    CREATE TABLE offer(source TEXT NOT NULL, id TEXT NOT NULL, item INTEGER NOT NULL REFERENCES item, digest TEXT NOT NULL,
+      seen_at TEXT NOT NULL, PRIMARY KEY(source, id)) STRICT;
+    CREATE INDEX offer_item ON offer(item);
+    CREATE TABLE choice(id INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES item, at TEXT NOT NULL, who TEXT NOT NULL,
+      was TEXT NOT NULL, became TEXT NOT NULL, reason TEXT NOT NULL, before TEXT NOT NULL) STRICT;
+    CREATE INDEX choice_item ON choice(item);
+    """,
 )
 """Numbered by their place; `user_version` is the number of the last one applied."""
 
@@ -159,7 +174,8 @@ class Store:
         self._db.close()
 
     @contextlib.contextmanager
-    def _commit(self) -> Iterator[sqlite3.Connection]:
+    def commit(self) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing, and on the disk when it ends."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
@@ -170,6 +186,10 @@ class Store:
             if isinstance(error, sqlite3.Error):
                 raise self._trouble(error) from error
             raise
+
+    def ask(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> sqlite3.Cursor:
+        """The rows that answer a question; changes nothing."""
+        return self._db.execute(query, values)
 
     def _meta(self, key: str) -> str:
         return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
@@ -205,14 +225,14 @@ class Store:
     def import_subscribers(self, entries: Iterable[Entry], now: datetime, how: str) -> Imported:
         """Put people on the list as active, with the consent `how`; who left stays away. One transaction."""
         counts = {"added": 0, "updated": 0, "unchanged": 0, "left": 0}
-        with self._commit() as db:
+        with self.commit() as db:
             for entry in entries:
                 counts[self._import_one(db, entry, now, how)] += 1
         return Imported(**counts)
 
     def rejoin(self, entry: Entry, now: datetime, how: str) -> bool:
         """Someone who left asked to come back; False where they never left."""
-        with self._commit() as db:
+        with self.commit() as db:
             changed = db.execute(
                 "UPDATE subscriber SET status = 'active', consent_at = ?, consent_how = ? WHERE address_hash = ?"
                 " AND status IN ('unsubscribed', 'bounced')", (iso(now), how, self._hash(entry.address)),
@@ -259,7 +279,7 @@ class Store:
 
     def remove(self, address: str) -> bool:
         """Count someone as having left; False where nobody has that address."""
-        with self._commit() as db:
+        with self.commit() as db:
             changed = db.execute(
                 "UPDATE subscriber SET status = 'unsubscribed' WHERE address_hash = ? AND status IN ('active', 'pending')",
                 (self._hash(address),),
@@ -278,12 +298,12 @@ class Store:
 
     def begin_run(self, now: datetime) -> int:
         """A run in which something leaves; its number."""
-        with self._commit() as db:
+        with self.commit() as db:
             return int(db.execute("INSERT INTO run(started_at) VALUES (?) RETURNING id", (iso(now),)).fetchone()[0])
 
     def end_run(self, run: int, now: datetime) -> None:
         """The run came to its end by itself."""
-        with self._commit() as db:
+        with self.commit() as db:
             db.execute("UPDATE run SET ended_at = ? WHERE id = ?", (iso(now), run))
 
     def announcements(self) -> tuple[Announcement, ...]:
@@ -310,7 +330,7 @@ class Store:
     ) -> Announcement:
         """Open an announcement and fix its audience, in one transaction; the one that is there, where it was opened before."""
         key = (publication.key, channel, int(rehearsal))
-        with self._commit() as db:
+        with self.commit() as db:
             row = db.execute(
                 "INSERT INTO announcement(publication, channel, rehearsal, plugin, title, digest, opened_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT DO NOTHING RETURNING id", (*key, plugin, publication.title, publication.digest, iso(now)),
@@ -329,12 +349,12 @@ class Store:
 
     def rename(self, old: str, new: str) -> None:
         """A channel has another name now; what it announced is still its own."""
-        with self._commit() as db:
+        with self.commit() as db:
             db.execute("UPDATE OR IGNORE announcement SET channel = ? WHERE channel = ?", (new, old))
 
     def recover(self, now: datetime) -> int:
         """Put what a dead holder was sending in doubt. Only for the holder of the lock."""
-        with self._commit() as db:
+        with self.commit() as db:
             moved = db.execute(
                 "UPDATE delivery SET state = 'in doubt', reason = 'interrupted', changed_at = ? WHERE open = 1 AND state = 'sending'",
                 (iso(now),),
@@ -343,7 +363,7 @@ class Store:
 
     def advance(self, announcement: Announcement, outcomes: Sequence[Outcome], room: int, now: datetime) -> tuple[Delivery, ...]:
         """Write what came in and claim at most `room` more, in one commit. Who left meanwhile is skipped."""
-        with self._commit() as db:
+        with self.commit() as db:
             for outcome in outcomes:
                 self._settle(db, outcome, now)
             claimed = self._claim(db, announcement, room, now)
@@ -391,7 +411,7 @@ class Store:
 
     def adopt(self, publication: Publication, channel: str, plugin: str, now: datetime) -> bool:
         """Count a publication as announced on a channel, to nobody that this record knows; False where it knows it."""
-        with self._commit() as db:
+        with self.commit() as db:
             row = db.execute(
                 "INSERT INTO announcement(publication, channel, rehearsal, plugin, title, digest, opened_at, closed_at)"
                 " VALUES (?, ?, 0, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id",
@@ -401,7 +421,7 @@ class Store:
 
     def note_test(self, publication: Key, channel: str, address: str, digest: str, now: datetime) -> None:
         """A test was sent; no delivery, but it counts against the day's limit."""
-        with self._commit() as db:
+        with self.commit() as db:
             db.execute(
                 "INSERT INTO test(at, publication, channel, address, digest) VALUES (?, ?, ?, ?, ?)",
                 (iso(now), publication, channel, address, digest),
@@ -438,7 +458,7 @@ class Store:
         What is delivered or left out is final.
         """
         allowed = {State.DOUBT, State.WAITING, State.DEFERRED, State.PLANNED} | ({State.REFUSED} if became is State.PLANNED else set())
-        with self._commit() as db:
+        with self.commit() as db:
             row = db.execute("SELECT state, announcement FROM delivery WHERE id = ?", (delivery,)).fetchone()
             if row is None or State(row[0]) not in allowed or State(row[0]) is became:
                 return False
@@ -456,7 +476,7 @@ class Store:
 
     def note_resent(self, delivery: int, who: str, now: datetime) -> None:
         """It was sent once more to one person; the delivery itself stays as it is."""
-        with self._commit() as db:
+        with self.commit() as db:
             was = db.execute("SELECT state FROM delivery WHERE id = ?", (delivery,)).fetchone()[0]
             self._decided(db, delivery, was, State(was), who, "sent once more", now)
 
@@ -480,7 +500,7 @@ class Store:
 
     def decide(self, delivery: Delivery, outcome: Outcome, who: str, reason: str, now: datetime) -> None:
         """Settle what is in doubt, and remember who decided it and why."""
-        with self._commit() as db:
+        with self.commit() as db:
             was = db.execute("SELECT state FROM delivery WHERE id = ?", (delivery.id,)).fetchone()[0]
             self._settle(db, outcome, now)
             self._decided(db, delivery.id, was, outcome.state, who, reason, now)

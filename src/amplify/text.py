@@ -103,6 +103,28 @@ def words(markdown: str) -> str:
     return one_line(unescape(re.sub(r"<[^>]*>", "", apart)))
 
 
+def bare(written: str) -> str:
+    """The words of HTML or Markdown without tags and the addresses of links, roughly and quickly: to compare, not to show."""
+    return unescape(re.sub(r"<[^>]*>|\]\([^)]*\)", " ", written))
+
+
+def from_html(html: str, base: str) -> str:
+    """HTML from outside as Markdown; relative addresses are read from `base`. What `OFFERED` does not allow is gone."""
+    from markdownify import markdownify
+
+    clean: str = _cleaner(OFFERED, base).clean(plain(html))
+    try:
+        written: str = markdownify(clean, heading_style="ATX", bullets="-")
+    except RecursionError:
+        written = bare(clean)
+    return re.sub(r"\n{3,}", "\n\n", placing_nothing(written)).strip()
+
+
+def placing_nothing(markdown: str) -> str:
+    """`markdown` in which no line reads as a placement of an edition, wherever it may be copied to."""
+    return re.sub(r"(?m)^(?=::)", r"\\", markdown)
+
+
 def gist(markdown: str, limit: int = 160) -> str:
     """The first words of `markdown` without its marks, roughly: for descriptions, where rendering would cost too much."""
     named = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"<[^>]*>", " ", markdown[: limit * 4]))
