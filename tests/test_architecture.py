@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[1]
 LEVELS = (
     ("errors", "model", "secret"),
     ("times", "text", "colour", "api", "fronts", "samples", "vault"),
-    ("validate", "media", "calendar", "questions", "rss"),
-    ("cache", "frontmatter", "config", "store", "view", "identity"),
+    ("validate", "media", "calendar", "questions", "rss", "guard", "wire"),
+    ("http", "cache", "frontmatter", "config", "store", "view", "identity"),
     ("reading", "registry", "render", "select", "people", "inbox"),
     ("records", "pages", "feed", "letters", "draft", "plan", "scaffold", "gather", "review"),
     ("folder", "instances"),
