@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = (
     ("errors", "model", "secret"),
-    ("times", "text", "colour", "api", "fronts", "samples", "vault"),
+    ("times", "text", "colour", "api", "fronts", "samples", "vault", "apart"),
     ("validate", "media", "calendar", "questions", "rss", "guard", "wire"),
     ("http", "cache", "frontmatter", "config", "store", "view", "identity"),
     ("reading", "registry", "render", "select", "people", "inbox"),
