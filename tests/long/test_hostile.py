@@ -1,0 +1,67 @@
+"""Feeds from hosts that mean harm, at the same time as from good ones: all good ones arrive, and nobody waits for ever.
+
+The hosts are a server beside the repository, in ../shared/oracles; where it is missing, a test says so and is skipped.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from amplify.api import Asked, Response
+from amplify.errors import Permanent, Transient
+from amplify.http import Client, guarded
+
+ORACLE = Path(__file__).parents[3] / "shared" / "oracles" / "hostile_http.py"
+GOOD = [f"good{number}/ok.xml" for number in range(20)]
+READ = ["redirchain/3", "xxe.xml", "laughs.xml", "quadratic.xml", "hugeitems.xml", "deep.xml", "wrongtype", "etag", "bom16.xml", "nul.xml"]
+REFUSED = ["gzipbomb", "endless", "redirloop", "redir2file", "redir2ftp", "redirchain/9", "hdrbomb"]
+LATER = ["slowloris", "slowhead", "truncated", "429", "500"]
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Where the hostile server listens."""
+    if not ORACLE.exists():
+        pytest.skip(f"{ORACLE} is not there")
+    port, banned = free_port(), free_port()
+    process = subprocess.Popen([sys.executable, str(ORACLE), str(port), str(banned)], stderr=subprocess.PIPE, text=True)
+    while True:
+        with closing(socket.socket()) as sock:
+            if not sock.connect_ex(("127.0.0.1", port)):
+                break
+        time.sleep(0.05)
+    yield port
+    process.kill()
+    assert "SSRF-HIT" not in process.communicate()[1]
+
+
+@pytest.fixture
+def http() -> Iterator[Client]:
+    with guarded(["127.0.0.1"], resolve=lambda name: ["127.0.0.1"]) as made:
+        yield made
+
+
+def test_good_hosts_are_gathered_whatever_the_others_do(port: int, http: Client) -> None:
+    began = time.monotonic()
+    urls = [f"http://{path.replace('/', '.').replace('_', '-')}.example.org:{port}/{path}" for path in (*READ, *REFUSED, *LATER)]
+    urls += [f"http://{name.partition('/')[0]}.example.org:{port}/{name.partition('/')[2]}" for name in GOOD]
+
+    got = {asked.url: type(answer) for asked, answer in http.each(Asked(url=url) for url in urls)}
+
+    expected = [Response] * len(READ) + [Permanent] * len(REFUSED) + [Transient] * len(LATER) + [Response] * len(GOOD)
+    assert got == dict(zip(urls, expected, strict=True))
+    assert time.monotonic() - began < 30
