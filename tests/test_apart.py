@@ -84,9 +84,10 @@ def plugin(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def apart() -> Iterator[Apart]:
+def apart() -> Iterator[Workers]:
     """Workers for one test."""
     with Workers() as made:
+        _: Apart = made
         yield made
 
 
@@ -105,6 +106,14 @@ def test_a_worker_is_used_again(apart: Apart, plugin: Any) -> None:
 
     assert len(pids) == 1
     assert os.getpid() not in pids
+
+
+def test_a_worker_that_died_in_its_sleep_is_replaced(apart: Workers, plugin: Any) -> None:
+    first = apart(plugin.who, b"")
+    apart._idle[0]._process.kill()
+    apart._idle[0]._process.wait()
+
+    assert apart(plugin.who, b"") != first
 
 
 def test_several_are_parsed_side_by_side(apart: Apart, plugin: Any) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
 import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
@@ -38,11 +40,16 @@ class Workers:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._lock = threading.Lock()
+        self._left = threading.Event()
+        self._watch = threading.Thread(target=self._look_after, name="time limit of parsing", daemon=True)
 
     def __enter__(self) -> Self:
+        self._watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._watch.join()
         with self._lock:
             ending, self._all = self._all, set()
         for worker in ending:
@@ -68,12 +75,20 @@ class Workers:
 
     def _take(self) -> _Worker:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                if (worker := self._idle.pop()).alive:
+                    return worker
         worker = _Worker()
         with self._lock:
             self._all.add(worker)
         return worker
+
+    def _look_after(self) -> None:
+        while not self._left.wait(0.05):
+            with self._lock:
+                there = list(self._all)
+            for worker in there:
+                worker.look_at(time.monotonic())
 
     def _drop(self, worker: _Worker) -> None:
         with self._lock:
@@ -103,6 +118,8 @@ class _Worker:
             env=environment,
         )
         self._requests, self._answers = cast("BinaryIO", self._process.stdin), cast("BinaryIO", self._process.stdout)
+        self._lock = threading.Lock()
+        self._until, self._late = math.inf, False
 
     def ask(self, head: bytes, data: bytes, seconds: float) -> dict[str, Any]:
         """What it answers. Raises Unreadable where it dies, is late or talks nonsense."""
@@ -112,23 +129,29 @@ class _Worker:
 
     def _said(self, seconds: float, data: bytes) -> bytes:
         """The next frame after `data` was sent; who is late is killed, which ends both pipes."""
-        late = threading.Event()
-
-        def stop() -> None:
-            late.set()
-            self._process.kill()
-
-        timer = threading.Timer(seconds, stop)
-        timer.start()
+        with self._lock:
+            self._until = time.monotonic() + seconds
         try:
             _write(self._requests, data)
             return _read(self._answers, _LARGEST)
         except (OSError, EOFError, ValueError) as error:
             self.end()
-            raise Unreadable(f"it took longer than {seconds:g} seconds to read" if late.is_set() else self._why()) from error
+            raise Unreadable(f"it took longer than {seconds:g} seconds to read" if self._late else self._why()) from error
         finally:
-            timer.cancel()
-            timer.join()
+            with self._lock:
+                self._until = math.inf
+
+    def look_at(self, now: float) -> None:
+        """Kill it if it is late."""
+        with self._lock:
+            if self._until <= now:
+                self._late = True
+                self._process.kill()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked again."""
+        return not self._late and self._process.poll() is None
 
     def _why(self) -> str:
         status = self._process.returncode
