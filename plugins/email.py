@@ -46,13 +46,17 @@ from amplify.api import (
     Unknown,
     Unsure,
     hookimpl,
+    named_header,
     single,
+    words_header,
 )
 
 if TYPE_CHECKING:
     import smtplib
 
 OUTBOX = Path(".amplify") / "outbox"
+_NAMED = {"From", "Reply-To", "List-Id"}
+"""Headers that hold a name, and an address in angle brackets."""
 
 
 @dataclass(frozen=True)
@@ -367,12 +371,12 @@ class Mail:
     """A message as bytes (RFC 5322), serialised once; `to` puts one recipient's values into it."""
 
     def __init__(self, message: Message) -> None:
-        from email.utils import parseaddr
-
         self._fields = message.fields
         self._own = [(name, value) for name, value in message.headers if any(field in value for field in message.fields)]
-        self.sender = parseaddr(dict(message.headers)["From"])[1]
+        self._named = [named_header(name, *_parted(value)) for name, value in message.headers if name in _NAMED]
+        self.sender = _parted(dict(message.headers)["From"])[1]
         self._domain = self.sender.rpartition("@")[2] or "localhost"
+        self._subject = words_header("Subject", message.subject)
         self._pieces = self._taken_apart(message)
 
     def _taken_apart(self, message: Message) -> list[bytes]:
@@ -391,11 +395,10 @@ class Mail:
         from email.utils import format_datetime
 
         mail = EmailMessage(policy=SMTP)
-        own = {name for name, _ in self._own}
+        elsewhere = _NAMED | {name for name, _ in self._own}
         for name, value in message.headers:
-            if name not in own:
+            if name not in elsewhere:
                 mail[name] = value
-        mail["Subject"] = message.subject
         mail["Date"] = format_datetime(message.date)
         mail.set_content(message.text, charset="utf-8", cte="quoted-printable")
         if message.html is not None:
@@ -405,7 +408,7 @@ class Mail:
 
     def to(self, delivery: Delivery) -> bytes:
         """The whole message for one recipient: deterministic, so that a second copy can be told (N23)."""
-        head = [_to(delivery), f"Message-ID: <{delivery.key}@{self._domain}>"]
+        head = [_to(delivery), f"Message-ID: <{delivery.key}@{self._domain}>", self._subject, *self._named]
         head += [f"{name}: {_folded(_filled(value, delivery.values))}" for name, value in self._own]
         values = {field.encode(): _quoted(delivery.values[field]) for field in self._fields}
         body = b"".join(values.get(piece, piece) for piece in self._pieces)
@@ -415,19 +418,13 @@ class Mail:
 def _to(delivery: Delivery) -> str:
     if delivery.recipient is None:
         return "To: undisclosed-recipients:;"
-    person = delivery.recipient
-    if not person.name or re.fullmatch(r"[A-Za-z0-9 ]{1,40}", person.name):
-        return f"To: {person.name} <{person.address}>" if person.name else f"To: {person.address}"
-    from email.headerregistry import Address
-    from email.message import EmailMessage
-    from email.policy import SMTP
+    return named_header("To", delivery.recipient.name, delivery.recipient.address)
 
-    header = EmailMessage(policy=SMTP)
-    try:
-        header["To"] = Address(display_name=person.name, addr_spec=person.address)
-    except ValueError:
-        header["To"] = person.address
-    return header.as_string().split("\r\n\r\n")[0].strip()
+
+def _parted(value: str) -> tuple[str, str]:
+    """A header like `Name <address>` as the name and the address."""
+    name, _, address = value.rpartition("<")
+    return name.strip().strip('"'), address.rstrip("> ").strip()
 
 
 def _filled(value: str, values: Mapping[str, str]) -> str:

@@ -114,9 +114,9 @@ class Session:
 
     def put(self, asset: Asset) -> None:
         """Copy beside its place, then rename. A line of its own in the list, even after one that a full disk cut off."""
+        target = _within(self._root, asset.path)
         self._list.write(f"\n{asset.path}\n")
         self._list.flush()
-        target = self._root / asset.path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(asset.source, self._new)
@@ -128,7 +128,7 @@ class Session:
 
     def remove(self, path: PurePosixPath) -> None:
         """Remove a file, and the folders that it leaves empty."""
-        target = self._root / path
+        target = _within(self._root, path)
         target.unlink(missing_ok=True)
         for folder in target.relative_to(self._root).parents[:-1]:
             with contextlib.suppress(OSError):
@@ -154,7 +154,13 @@ def _own_place(path: str, home: Path) -> Path:
 
 def _inside(path: str) -> bool:
     pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and ":" not in pure.parts[0]
+    return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts and ":" not in pure.parts[0]
+
+
+def _within(root: Path, path: PurePosixPath) -> Path:
+    if not _inside(str(path)):
+        raise ValueError(f"{path} is no file within {root}")
+    return root / path
 
 
 def _digest(file: Path) -> str:

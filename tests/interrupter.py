@@ -27,8 +27,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Literal
 
 Number = Literal["deeds", "lines"]
@@ -36,11 +37,21 @@ Blow = Literal["killed", "interrupted", "disk full"]
 _FILLING = {"os.mkdir", "os.link", "os.symlink"}
 _MOVING = {"os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_MODULES = ("cli.py", "pipeline.py", "deliver.py", "store.py", "state.py", "online.py", "cache.py", "folder.py", "email.py", "shutil.py")
+_MODULES = {
+    "cli.py", "cli_base.py", "cli_list.py", "cli_mail.py", "cli_state.py", "pipeline.py", "mailing.py", "deliver.py", "store.py",
+    "state.py", "online.py", "cache.py", "folder.py", "email.py", "shutil.py",
+}  # fmt: skip
 _OF_PATHLIB = {"write_bytes", "replace", "unlink", "mkdir", "open", "rmdir"}
 _COMPUTING = {"_quoted", "_walk", "_names", "fingerprint", "digest", "<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>"}
+EVERY_POINT = bool(os.environ.get("AMPLIFY_EVERY_POINT"))
+"""Whether every deed is struck, and a thousand lines, rather than a few of both."""
 _LONGEST = 60
 """Seconds after which a process that hangs is ended, so that the test that waits for it fails."""
+
+
+def points(counted: int, about: int, first: int = 0) -> range:
+    """The numbers at which a run of so many deeds or lines is struck: `about` so many, evenly from the whole of it."""
+    return range(first, counted, max(1, (counted - first) // (1000 if EVERY_POINT else about)))
 
 
 @dataclass(frozen=True)
@@ -169,16 +180,23 @@ def _number_deeds(count: Callable[..., None]) -> None:
 
 
 def _number_lines(count: Callable[..., None]) -> None:
-    def trace(frame: FrameType, event: str, arg: object) -> Any:
-        file, name = os.path.basename(frame.f_code.co_filename), frame.f_code.co_name
-        if name in _COMPUTING or not (file in _MODULES or (file == "pathlib.py" and name in _OF_PATHLIB)):
-            return None
+    def line(frame: FrameType, event: str, arg: object) -> Any:
         if event == "line":
             count()
-        return trace
+        return line
 
-    threading.settrace(trace)
-    sys.settrace(trace)
+    def called(frame: FrameType, event: str, arg: object) -> Any:
+        return line if _acts(frame.f_code) else None
+
+    threading.settrace(called)
+    sys.settrace(called)
+
+
+@cache
+def _acts(code: CodeType) -> bool:
+    """Whether a function does things to the world, rather than compute."""
+    file, name = os.path.basename(code.co_filename), code.co_name
+    return name not in _COMPUTING and (file in _MODULES or (file == "pathlib.py" and name in _OF_PATHLIB))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two newsletters of one community, each through a mail server of its own that keeps count; and what the record says of them.
+"""Three newsletters of one community, each through a mail server of its own that keeps count; and what the record says of them.
 
 The servers' own lists of what they took are the judge of who got what. Processes are started and ended by `interrupter`.
 """
@@ -25,7 +25,7 @@ from amplify import pipeline
 from amplify.model import State
 from amplify.store import Store
 
-CONNECTIONS = {"letter": 2, "digest": 1}
+CONNECTIONS = {"letter": 2, "digest": 1, "bulletin": 3}
 """The channels, and how many mails each may have in flight."""
 
 
@@ -44,7 +44,7 @@ class Watched(Peer):
 
 @dataclass
 class Town:
-    """The community, its two servers, and the parent of the processes that publish it."""
+    """The community, its servers, and the parent of the processes that publish it."""
 
     community: Community
     peers: dict[str, Watched]

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (
-    ("errors", "model", "secret"),
+    ("errors", "model", "secret", "headers"),
     ("times", "text", "colour", "api", "fronts", "samples", "vault", "apart"),
     ("validate", "media", "calendar", "questions", "rss", "guard", "wire"),
     ("http", "cache", "frontmatter", "config", "store", "view", "identity"),

@@ -26,6 +26,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import pluggy
 
 from amplify.errors import AmplifyError, DeliveryError, MissingExtra, Paused, Permanent, Transient, Unknown, Unreadable, Unsure
+from amplify.headers import named_header, words_header
 from amplify.model import Asset, Bookmark, Delivery, Digest, Kind, Media, Message, Offer, Receipt, Recipient
 from amplify.secret import Secret
 
@@ -63,7 +64,9 @@ __all__ = [
     "Unreadable",
     "Unsure",
     "hookimpl",
+    "named_header",
     "single",
+    "words_header",
 ]
 
 hookimpl = pluggy.HookimplMarker("amplify")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 import click
 
@@ -26,6 +27,8 @@ class Context:
     root: Path
     verbose: bool = False
     debug: bool = False
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    """Where the one document of `--json` goes."""
 
 
 class Amplify(click.Group):
@@ -33,6 +36,13 @@ class Amplify(click.Group):
 
     def run(self, args: Sequence[str]) -> int:
         """Run, and give the exit status of the contract."""
+        try:
+            return self._run(args)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("\nStopped. Running the same command again goes on from here.", err=True)
+            return 130
+
+    def _run(self, args: Sequence[str]) -> int:
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else it looks through every installed package
         debug = "--debug" in args
         status: Any = 0
@@ -42,8 +52,7 @@ class Amplify(click.Group):
             error.show()
             status = error.exit_code
         except click.Abort:
-            click.echo("\nStopped. Running the same command again goes on from here.", err=True)
-            status = 130
+            raise
         except BrokenPipeError:
             status = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, its traceback may hold a secret, and is shown on demand only
@@ -68,13 +77,20 @@ def _words(error: Exception) -> str:
 
 
 def as_json(command: F) -> F:
-    """`--json`: one document on standard output and nothing else there."""
-    return click.option("--json", "json_", is_flag=True, help="One JSON document on standard output.")(command)
+    """`--json`: one document on standard output and nothing else there, whatever a plugin prints."""
+
+    @functools.wraps(command)
+    def quietly(*args: Any, **options: Any) -> Any:
+        with redirect_stdout(sys.stderr) if options["json_"] else nullcontext():
+            return command(*args, **options)
+
+    return click.option("--json", "json_", is_flag=True, help="One JSON document on standard output.")(cast(F, quietly))
 
 
 def show_json(document: object) -> None:
     """The one document on standard output."""
-    click.echo(hide(json.dumps(document, indent=2, ensure_ascii=False)))
+    context = click.get_current_context().find_object(Context)
+    click.echo(hide(json.dumps(document, indent=2, ensure_ascii=False)), file=context.out if context else sys.stdout)
 
 
 def show_lines(lines: Iterable[str]) -> None:
@@ -93,7 +109,7 @@ def agreed(what: str, *, yes: bool) -> None:
         raise Refused("Stopped here. Nothing was done.")
 
 
-@contextlib.contextmanager
+@contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """Progress on standard error, if that is a terminal; one line, rewritten."""
     terminal = sys.stderr.isatty()

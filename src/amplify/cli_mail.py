@@ -42,8 +42,9 @@ def resend(context: Context, edition: str, address: str, yes: bool) -> None:
     from amplify import mailing, pipeline, say
 
     with pipeline.opened(context.root) as community, pipeline.alone(community):
-        agreed(f"{address} would get {edition} once more.", yes=yes)
-        done = mailing.resend(community, edition, address)
+        again = mailing.again(community, edition, address)
+        agreed(f"{again.address} would get {again.title!r} once more.", yes=yes)
+        done = mailing.resend(community, again)
     show_lines(say.sent([done]))
     if done.error:
         sys.exit(3)

@@ -23,6 +23,10 @@ from amplify.validate import Lines, TomlLines, nearest, validate
 FILE = "amplify.toml"
 CORE_KEYS = ("name", "plugin", "publishes", "audience", "in_doubt", "was", "serves", "trust", "rehearsal")
 """The keys of a `[[source]]` or `[[channel]]` that belong to the core; all others are the plugin's options."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LINE_BREAKS = dict.fromkeys(map(ord, "\t\n\r"))
+_LONG = ("description", "postal_address", "purpose")
+"""Keys whose words may have several lines."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,17 @@ def load(root: Path) -> Settings:
             "  Make one here:     amplify init\n"
             "  Or go to yours:    amplify -C FOLDER …"
         ) from None
+    except NotADirectoryError:
+        raise AmplifyError(
+            f"{root} is a file, and a community is a folder.\n"
+            "  Make one:          amplify init FOLDER\n"
+            "  Or go to yours:    amplify -C FOLDER …"
+        ) from None
     except UnicodeDecodeError as error:
         raise FolderError([Problem(file=FILE, line=0, rule="C06", message="is not UTF-8 text", remedy="save it as UTF-8")]) from error
+    except OSError as error:
+        remedy = "move it away, and put the file itself here" if (root / FILE).is_dir() else "make it readable for yourself"
+        raise FolderError([Problem(file=FILE, line=0, rule="C06", message=f"cannot be read: {error.strerror}", remedy=remedy)]) from error
     return parse(text, root)
 
 
@@ -234,6 +247,8 @@ def parse(text: str, root: Path) -> Settings:
         raw["podcast"] = [raw["podcast"]]
     if found:
         raise FolderError(found)
+    if unprintable := list(_unprintable(raw, lines)):
+        raise FolderError(unprintable)
     settings, invalid = validate(Settings, raw | {"root": root}, lines)
     if settings is None:
         raise FolderError(invalid)
@@ -261,6 +276,20 @@ def _plugged(tables: Any, what: str, lines: Lines, found: list[Problem]) -> Iter
         core = {key: value for key, value in table.items() if key in CORE_KEYS}
         options = {key: value for key, value in table.items() if key not in CORE_KEYS}
         yield core | {"options": options, "line": lines.line((what, number))}
+
+
+def _unprintable(value: Any, lines: Lines, at: tuple[str | int, ...] = ()) -> Iterator[Problem]:
+    """Control characters, and line breaks where one line is meant, in what the core itself shows, sends and prints (X06, N30)."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key != "options":
+                yield from _unprintable(inner, lines, (*at, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _unprintable(inner, lines, (*at, number))
+    elif isinstance(value, str) and _CONTROL.search(value.translate(_LINE_BREAKS) if at[-1] in _LONG else value):
+        message = f"{at[-1] if isinstance(at[-1], str) else at[-2]} has a line break or a control character in it"
+        yield lines.problem(at, "C05", message, "take it out of the words")
 
 
 def _check(settings: Settings, lines: Lines) -> Iterator[Problem]:
@@ -297,7 +326,7 @@ def _is_site(url: str) -> bool:
         parts.port  # noqa: B018 - reading it is what checks it
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\s\"<>\\^`{|}?#]", url)
 
 
 def _rules(settings: Settings, lines: Lines) -> Iterator[Problem]:

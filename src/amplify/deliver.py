@@ -29,21 +29,31 @@ def mirror(step: MirrorStep, works: Mirror, progress: Progress) -> None:
     if not todo and not step.remove:
         return
     total = len(todo) + len(step.remove)
+    with minding(step.channel, "What is there is whole."), works.session() as session:
+        for done, asset in enumerate(todo):
+            progress(step.channel, done, total)
+            session.put(asset)
+        for done, path in enumerate(step.remove, start=len(todo)):
+            progress(step.channel, done, total)
+            session.remove(path)
+    progress(step.channel, total, total)
+
+
+@contextmanager
+def minding(channel: str, so: str) -> Iterator[None]:
+    """Whatever a mirror raises becomes an AmplifyError that names its channel; `so` is what that means."""
     try:
-        with works.session() as session:
-            for done, asset in enumerate(todo):
-                progress(step.channel, done, total)
-                session.put(asset)
-            for done, path in enumerate(step.remove, start=len(todo)):
-                progress(step.channel, done, total)
-                session.remove(path)
+        yield
+    except AmplifyError:
+        raise
     except OSError as error:
         where = f" at {error.filename}" if error.filename else ""
         raise AmplifyError(
-            f"{step.channel}: the files could not be written{where}: {error.strerror or error}.\n"
-            "  What is there is whole; run the same command again to go on."
+            f"{channel}: the files could not be read or written{where}: {error.strerror or error}.\n"
+            f"  {so} Run the same command again to go on."
         ) from error
-    progress(step.channel, total, total)
+    except (Exception, SystemExit) as error:
+        raise AmplifyError(f"{channel}: its plugin is broken: {_words(error)}.\n  {so} Mend it, or ask who wrote it.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +185,7 @@ def settle_doubts(job: Job, works: Announcer, store: Store, in_doubt: str, clock
     for row in store.in_doubt(job.announcement):
         delivery = replace(row, values=job.values(row.recipient))
         try:
-            receipt = works.find(delivery, job.message)
+            receipt = _found(works, delivery, job.message)
         except Unknown as unknown:
             if in_doubt != "ask":
                 became = State.PLANNED if in_doubt == "resend" else State.SKIPPED
@@ -185,6 +195,17 @@ def settle_doubts(job: Job, works: Announcer, store: Store, in_doubt: str, clock
         else:
             outcome = Outcome(delivery=delivery.id, state=State.DELIVERED if receipt else State.PLANNED, receipt=receipt)
             store.decide(delivery, outcome, "channel", "found there" if receipt else "surely not there", clock())
+
+
+def _found(works: Announcer, delivery: Delivery, message: Message) -> Receipt | None:
+    """What the channel knows of a delivery. Raises Unknown, also for whatever a plugin should not do."""
+    try:
+        found = works.find(delivery, message)
+        return None if found is None else _receipt(found)
+    except Unknown:
+        raise
+    except (Exception, SystemExit) as error:
+        raise Unknown(_words(error)) from error
 
 
 class _Connections:
@@ -219,13 +240,13 @@ class _Connections:
         return outcomes
 
     def _work(self) -> None:
-        with ExitStack() as stack:
+        with suppress(BaseException), ExitStack() as stack:  # a session that breaks as it is closed: everything has its outcome by then
             deliver: Callable[[Delivery], object] | None = None
             while (delivery := self._todo.get()) is not None:
                 try:
                     if deliver is None:
                         deliver = stack.enter_context(self._works.session(self._message))
-                except Exception as error:  # noqa: BLE001 - a plugin may raise anything; before a session, nothing can have left
+                except BaseException as error:  # noqa: BLE001 - a plugin may raise anything; before a session, nothing can have left
                     self._done.put((_deferred(delivery, Transient(_words(error)), self._clock()), ""))
                 else:
                     self._done.put(_attempt(deliver, delivery, self._clock))
@@ -233,22 +254,25 @@ class _Connections:
 
 def _attempt(deliver: Callable[[Delivery], object], delivery: Delivery, clock: Callable[[], datetime]) -> tuple[Outcome, str]:
     try:
-        receipt = deliver(delivery)
+        receipt = _receipt(deliver(delivery))
     except Permanent as error:
         return Outcome(delivery=delivery.id, state=State.REFUSED, reason=error.reason, gone=error.gone), ""
     except Transient as error:
         return _deferred(delivery, error, clock()), error.reason if isinstance(error, Paused) else ""
     except Unsure as error:
         return Outcome(delivery=delivery.id, state=State.DOUBT, reason=error.reason), ""
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever else a plugin raises, the far end may have acted
+    except BaseException as error:  # noqa: BLE001 - whatever else a plugin raises, the far end may have acted; no Ctrl-C comes to a thread
         return Outcome(delivery=delivery.id, state=State.DOUBT, reason=_words(error)), ""
-    return _delivered(delivery, receipt), ""
+    return Outcome(delivery=delivery.id, state=State.DELIVERED, receipt=receipt), ""
 
 
-def _delivered(delivery: Delivery, receipt: object) -> Outcome:
-    if not isinstance(receipt, Receipt):
-        return Outcome(delivery=delivery.id, state=State.DOUBT, reason=f"the plugin gave {type(receipt).__name__} instead of a receipt")
-    return Outcome(delivery=delivery.id, state=State.DELIVERED, receipt=receipt)
+def _receipt(given: object) -> Receipt:
+    """What a plugin gave, if it is a receipt. Raises Unsure."""
+    if not isinstance(given, Receipt):
+        raise Unsure(f"the plugin gave {type(given).__name__} instead of a receipt")
+    if not (isinstance(given.id, str) and isinstance(given.url, str | None) and isinstance(given.at, datetime) and given.at.tzinfo):
+        raise Unsure("the plugin gave a receipt without a proper id, address or time")
+    return given
 
 
 def _deferred(delivery: Delivery, error: Transient, now: datetime) -> Outcome:

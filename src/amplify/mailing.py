@@ -91,8 +91,19 @@ def _hand_over(one: Instance, message: Message, delivery: Delivery, title: str) 
     return sent
 
 
-def resend(community: Community, name: str, address: str) -> Sent:
-    """Once more to one person. What is recorded of the first time stays; that it was sent again is noted."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """One mail that may go once more to one person."""
+
+    channel: Instance
+    message: Message
+    delivery: Delivery
+    address: str
+    title: str
+
+
+def again(community: Community, name: str, address: str) -> Again:
+    """What `resend` would send. Raises AmplifyError where this person was not sent it."""
     person = community.store.recipient(people.entry(address).address)
     announcement = _announced(community, name)
     row = next((each for each in community.store.rows(announcement) if person and each.address == person.address), None)
@@ -107,9 +118,14 @@ def resend(community: Community, name: str, address: str) -> Sent:
         id=row.delivery, key=fingerprint("again", row.delivery, community.clock()), publication=publication.key, channel=one.table.name,
         recipient=person, attempt=1, values=compose.values(publication, community.settings, person),
     )  # fmt: skip
-    sent = _hand_over(one, message, delivery, publication.title)
+    return Again(channel=one, message=message, delivery=delivery, address=person.address, title=publication.title)
+
+
+def resend(community: Community, one: Again) -> Sent:
+    """Once more to one person. What is recorded of the first time stays; that it was sent again is noted."""
+    sent = _hand_over(one.channel, one.message, one.delivery, one.title)
     if not sent.error:
-        community.store.note_resent(row.delivery, who(), community.clock())
+        community.store.note_resent(one.delivery.id, who(), community.clock())
     return sent
 
 

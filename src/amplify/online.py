@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
 
 from amplify import __version__, state
 from amplify.api import Mirror
 from amplify.cache import digest, write_whole
 from amplify.config import FILE, Settings
-from amplify.deliver import World
+from amplify.deliver import World, minding
 from amplify.errors import AmplifyError, FolderError, Problem
 from amplify.instances import Instance
-from amplify.model import Asset, Publication
+from amplify.model import Asset, Digest, Publication
 from amplify.plan import MARK
 from amplify.store import Store
 
 _PAUSE = 10.0
 """Seconds between two looks at a page that is not there yet."""
 _RESERVED = ("example", "example.com", "example.net", "example.org", "invalid", "test", "localhost")
+NOTHING = "Nothing was sent and nothing went online."
 Fetch = Callable[[str], bytes]
 
 
@@ -33,10 +34,18 @@ def serving(channels: Iterable[Instance]) -> Instance | None:
     return mirrors[0] if len(mirrors) == 1 and mirrors[0].table.serves is not False else None
 
 
+def listing(channel: str, works: Mirror) -> Mapping[PurePosixPath, Digest]:
+    """What a mirror says that it holds. Raises AmplifyError."""
+    with minding(channel, NOTHING):
+        return dict(works.listing())
+
+
 def check_mark(store: Store, mirror: Instance | None, name: str) -> None:
     """Raises StateError where the website knows of announcements that this record lacks."""
     if mirror and isinstance(mirror.works, Mirror):
-        state.compare(state.read(mirror.works.read(MARK)), store.mark(), name)
+        with minding(mirror.table.name, NOTHING):
+            found = mirror.works.read(MARK)
+        state.compare(state.read(found), store.mark(), name)
 
 
 def put_mark(store: Store, mirror: Instance | None, folder: Path) -> None:
@@ -47,10 +56,10 @@ def put_mark(store: Store, mirror: Instance | None, folder: Path) -> None:
     source = folder / MARK.name
     try:
         write_whole(source, data)
-        with mirror.works.session() as session:
+        with minding(mirror.table.name, "Nothing more was sent."), mirror.works.session() as session:
             session.put(Asset(path=MARK, digest=digest(data), size=len(data), type="application/json", source=source, rank="index"))
     except OSError as error:
-        raise AmplifyError(f"{mirror.table.name}: {MARK} could not be written: {error.strerror or error}. Nothing was sent.") from error
+        raise AmplifyError(f"{source} could not be written: {error.strerror or error}. Nothing more was sent.") from error
 
 
 def check_address(settings: Settings) -> None:

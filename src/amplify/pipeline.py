@@ -191,7 +191,7 @@ def prepare(community: Community, options: Options) -> Prepared:
             f"There is no channel called {', '.join(sorted(unknown))}. Nothing was sent.\n"
             f"  Possible:  {', '.join(one.table.name for one in made)}"
         )
-    listings = {one.table.name: one.works.listing() for one in made if isinstance(one.works, Mirror)}
+    listings = {one.table.name: online.listing(one.table.name, one.works) for one in made if isinstance(one.works, Mirror)}
     plan = planning.plan(
         now,
         [planning.mirror(name, built.site, listing) for name, listing in listings.items()],

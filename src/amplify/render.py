@@ -8,7 +8,7 @@ import re
 import traceback
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -44,6 +44,23 @@ def direction(language: str) -> str:
     return "rtl" if language.split("-", maxsplit=1)[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
 
+@cache
+def _compiled() -> Any:
+    """Jinja2's compiled templates, kept as long as the process lives: compiling costs more than all the pages of a small site."""
+    from jinja2.bccache import Bucket, BytecodeCache
+
+    codes: dict[tuple[str, str], Any] = {}
+
+    class Memory(BytecodeCache):
+        def load_bytecode(self, bucket: Bucket) -> None:
+            bucket.code = codes.get((bucket.key, bucket.checksum))
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            codes[bucket.key, bucket.checksum] = bucket.code
+
+    return Memory()
+
+
 class Renderer:
     """Jinja2 as the templates know it, bound to one community's settings.
 
@@ -68,6 +85,7 @@ class Renderer:
             undefined=StrictUndefined,
             auto_reload=False,
             cache_size=-1,
+            bytecode_cache=_compiled(),
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=[i18n],
@@ -120,7 +138,8 @@ class Renderer:
 
         base = self.settings.community.url.rstrip("/") + "/"
         clean = text.html(markdown, policy, base)
-        return Markup(clean if root == base else re.sub(rf'(href|src)="{re.escape(base)}', rf'\1="{root}', clean))  # noqa: S704
+        here = root or "./"  # else what follows the base could be read as an address of its own, like javascript:
+        return Markup(clean if root == base else re.sub(rf'(href|src)="{re.escape(base)}', rf'\1="{here}', clean))  # noqa: S704
 
     def _own(self, markdown: str, root: str) -> Any:
         return self._html(markdown, text.OWN, root)

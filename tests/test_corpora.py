@@ -31,7 +31,7 @@ import yaml
 from tests.conftest import Make
 from tests.kit import EDITION, NOW, SETTINGS, Community, page
 
-from amplify import compose, config, frontmatter, media, pipeline, records, registry, text
+from amplify import compose, config, frontmatter, instances, media, pipeline, records, registry, text
 from amplify.api import Announcer, Message
 from amplify.config import Plugged
 from amplify.fronts import EditionFront
@@ -40,7 +40,7 @@ from amplify.pages import Views
 from amplify.reading import Reading
 from amplify.render import Renderer
 
-CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
+CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 BASE = "https://joyfe.example.org/"
 TEMPLATES = ("{{ 7*7 }}", "${7*7}", "{% for x in range(49) %}{{ x }}{% endfor %}", "{{ config }}", "{# 7*7 #}", "#{7*7}", "<%= 7*7 %>",
              "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ 'x'|own('') }}", "%(name)s %s %d 100 %", "{0} {} {name}")  # fmt: skip
@@ -139,7 +139,7 @@ def sent(community: Make) -> tuple[Announcer, Message, Community]:
         message = compose.mail(publication, Views(built.selection, opened.settings), Renderer(opened.settings), opened.clock())
         table = Plugged(name="newsletter", plugin="email", options={"server": "outbox:"})
         kind = registry.load(here.root).channels["email"]
-        works = registry.instance(table, kind, here.root, opened.state, opened.clock).works
+        works = instances.instance(table, kind, instances.lending(here.root, opened.state, opened.clock)).works
     return cast(Announcer, works), message, here
 
 
