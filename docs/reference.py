@@ -150,7 +150,7 @@ def plugins_page() -> str:
 
 def _options(plugin: registry.Plugin) -> str:
     tables = []
-    for kind in plugin.channels:
+    for kind in (*plugin.channels, *plugin.sources):
         rows = [f"| `{key}` | {what} | {default} |" for key, (what, default) in keys_of(kind.options).items()]
         tables += ["| option | is | if left out |", "| --- | --- | --- |", *rows, "", inspect.cleandoc(kind.options.__doc__ or ""), ""]
     return "\n".join(tables).rstrip("\n")

@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = (
     ("errors", "model", "secret", "headers"),
-    ("times", "text", "colour", "api", "fronts", "samples", "vault", "apart"),
-    ("validate", "media", "calendar", "questions", "rss", "guard", "wire"),
-    ("http", "cache", "frontmatter", "config", "store", "view", "identity"),
+    ("times", "text", "colour", "fronts", "samples", "vault", "apart"),
+    ("validate", "calendar", "questions", "rss", "guard"),
+    ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity"),
     ("reading", "registry", "render", "select", "people", "inbox"),
     ("records", "pages", "feed", "letters", "draft", "plan", "scaffold", "gather", "review"),
     ("folder", "instances"),

@@ -269,7 +269,8 @@ def _told(answer: dict[str, Any]) -> bytes:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    said = error.reason if isinstance(error, Unreadable) else f"{type(error).__name__}: {error}"
+    return said.splitlines()[0][:300]
 
 
 def _limit(seconds: float, memory: int) -> None:

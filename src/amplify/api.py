@@ -19,16 +19,18 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
 from amplify.errors import AmplifyError, DeliveryError, MissingExtra, Paused, Permanent, Transient, Unknown, Unreadable, Unsure
+from amplify.frontmatter import Broken, split
 from amplify.headers import named_header, words_header
 from amplify.model import Asset, Bookmark, Delivery, Digest, Kind, Media, Message, Offer, Receipt, Recipient
 from amplify.secret import Secret
+from amplify.times import parse_moment
 
 __all__ = [
     "AmplifyError",
@@ -63,8 +65,10 @@ __all__ = [
     "Unknown",
     "Unreadable",
     "Unsure",
+    "front_matter",
     "hookimpl",
     "named_header",
+    "parse_moment",
     "single",
     "words_header",
 ]
@@ -85,6 +89,8 @@ class Services:
     cache: Path
     clock: Callable[[], datetime]
     log: logging.Logger
+    zone: tzinfo = UTC
+    """The clock of the community, for times that name no other."""
     http: Http = None  # type: ignore[assignment]  # until the core lends it
     apart: Apart = None  # type: ignore[assignment]  # likewise
     keep: Callable[[bytes, str], Media] = None  # type: ignore[assignment]  # likewise
@@ -323,3 +329,15 @@ class Apart(Protocol):
 
     def __call__(self, function: Callable[..., Any], data: bytes, *values: Any, seconds: float = 10.0, memory: int = 512) -> Any:
         """`function(data, *values)`: a function of a module, plain values in and out; `memory` in MB. Raises Unreadable."""
+
+
+# -- reading what people wrote -------------------------------------------------------------------------------------
+
+
+def front_matter(data: bytes, file: str) -> tuple[Mapping[str, Any], str]:
+    """A Markdown file as its keys, each value a text, a list or a table, and the words below them. Raises Unreadable."""
+    try:
+        page = split(data, file)
+    except Broken as error:
+        raise Unreadable(str(error.problem)) from error
+    return page.values, page.body

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
@@ -180,10 +180,11 @@ def _hidden(value: object) -> object:
 # -- services ------------------------------------------------------------------------------------------------------
 
 
-def lending(root: Path, state: Path, clock: Callable[[], datetime], **shared: Any) -> Lend:
+def lending(root: Path, state: Path, clock: Callable[[], datetime], zone: tzinfo = UTC, **shared: Any) -> Lend:
     """What makes the services of instances of one community; `shared` is lent to each."""
 
     def lend(*, name: str, log: logging.Logger, cache: Path, rehearsal: bool = False) -> Services:
-        return Services(name=name, folder=root, cache=state / "cache" / cache, clock=clock, log=log, rehearsal=rehearsal, **shared)
+        place = state / "cache" / cache
+        return Services(name=name, folder=root, cache=place, clock=clock, zone=zone, log=log, rehearsal=rehearsal, **shared)
 
     return lend

@@ -6,10 +6,12 @@ of a library, is a `MediaError` whose text goes on after the file's name: "is em
 
 from __future__ import annotations
 
+import base64
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from html import unescape
 from importlib import import_module
 from io import BytesIO, StringIO
@@ -17,8 +19,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from amplify import text
-from amplify.errors import AmplifyError
-from amplify.model import Cue
+from amplify.cache import write_whole
+from amplify.errors import AmplifyError, Unreadable
+from amplify.model import Cue, Media
 
 _MPEG, _MP4, _AAC, _OGG = "an MP3 recording", "an MPEG-4 recording", "a bare AAC recording", "an Ogg recording"
 _FLAC, _WAV, _AIFF = "a FLAC recording", "a WAV recording", "an AIFF recording"
@@ -41,6 +44,10 @@ _ENOUGH_FRAMES = 5000
 """Frames of one bit rate after which the rest of an MP3 without a header is taken to be like them: about two minutes."""
 _ENOUGH_BOXES = 10_000
 _PICTURES = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP")
+OFFERED = ".amplify/offered"
+"""Where pictures that came with offers wait, below the community folder."""
+_OFFERED_LIMIT = 20_000_000
+_WIDEST = 2000
 _TRANSCRIPT_LIMIT = 20_000_000
 _TIMES = {
     ".vtt": re.compile(r"\s*(?:\d+:)?\d{1,2}:\d{1,2}\.\d{1,3}\s*-->\s*(?:\d+:)?\d{1,2}:\d{1,2}\.\d{1,3}"),
@@ -259,6 +266,61 @@ def _looked_at(image: Any, size: int) -> Picture:
     kind = "image/jpeg" if image.format == "MPO" else f"image/{image.format.lower()}"
     alpha = "transparency" in image.info or image.mode in {"LA", "La", "PA", "RGBA", "RGBa"}
     return Picture(type=kind, width=width, height=height, mode=image.mode, alpha=alpha, size=size)
+
+
+# -- pictures that came with offers --------------------------------------------------------------------------------
+
+
+def keep(data: bytes, words: str, *, root: Path, apart: Callable[..., Any]) -> Media:
+    """Keep a picture from outside below `root`, drawn anew; `words` say what it shows. Raises Unreadable."""
+    if len(data) > _OFFERED_LIMIT:
+        raise Unreadable(f"the picture has {len(data) / 1_000_000:.0f} MB; at most {_OFFERED_LIMIT // 1_000_000} MB are taken")
+    name = blake2b(data, digest_size=16).hexdigest()
+    path = next((root / OFFERED).glob(f"{name}.*"), None)
+    if path is None:
+        drawn = apart(redrawn, data)
+        path = root / OFFERED / f"{name}.{drawn['ending']}"
+        write_whole(path, base64.b64decode(drawn["data"]))
+    found = picture(path)
+    return Media(path=f"{OFFERED}/{path.name}", alt=text.one_line(words), type=found.type, width=found.width, height=found.height)
+
+
+def redrawn(data: bytes) -> dict[str, str]:
+    """A picture upright, at most 2000 pixels wide and high, with nothing in the file but the picture. Raises Unreadable."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP", "GIF")) as image:
+                kind = "PNG" if image.format == "GIF" else str(image.format)
+                image.draft("RGB", (_WIDEST, _WIDEST))
+                drawn = _true_colours(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise Unreadable("the picture has more than 89 million pixels") from error
+    except Exception as error:
+        raise Unreadable("it is no JPEG, PNG, WebP or GIF picture, or a damaged one") from error
+    drawn.thumbnail((_WIDEST, _WIDEST))
+    drawn.info.clear()
+    written = BytesIO()
+    drawn.convert("RGB" if kind == "JPEG" else drawn.mode).save(written, kind, quality=85, optimize=True)
+    return {"ending": {"JPEG": "jpg"}.get(kind, kind.lower()), "data": base64.b64encode(written.getvalue()).decode()}
+
+
+def _true_colours(image: Any) -> Any:
+    """The picture in the colours that every screen shows; a profile of its own would go with the rest of what is in the file."""
+    from PIL import ImageCms
+
+    wanted = "RGBA" if "transparency" in image.info or image.mode in {"LA", "PA", "RGBA"} else "RGB"
+    profile = image.info.get("icc_profile")
+    if not profile or wanted == "RGBA":
+        return image.convert(wanted)
+    try:
+        return ImageCms.profileToProfile(
+            image, ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return image.convert(wanted)
 
 
 def artwork_problems(picture: Picture, suffix: str) -> tuple[str, ...]:

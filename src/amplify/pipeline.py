@@ -18,16 +18,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from amplify import compose, deliver, folder, instances, online, registry, rules, select, site, state, times
+from amplify import compose, deliver, folder, instances, media, online, registry, rules, select, site, state, times
 from amplify import config as configuration
 from amplify import plan as planning
-from amplify.api import Announcer, Mirror
+from amplify.apart import Workers
+from amplify.api import Announcer, Apart, Http, Mirror
 from amplify.cache import Cache
 from amplify.config import Plugged, Settings
 from amplify.deliver import LIMIT_REACHED, Job, Pace, Progress, World
 from amplify.errors import AmplifyError, Busy, FolderError, Problem
+from amplify.http import agent, guarded
 from amplify.instances import Instance
 from amplify.model import Announcement, AnnounceStep, Content, Message, MirrorStep, Plan, Site, State
 from amplify.pages import Views
@@ -48,11 +51,13 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Community:
-    """An opened folder: its settings, its caches and its record."""
+    """An opened folder: its settings, its caches, its record, and the way to the outside world, which nothing uses before it is needed."""
 
     settings: Settings
     cache: Cache
     store: Store
+    http: Http
+    apart: Apart
     clock: Clock
 
     @property
@@ -71,7 +76,10 @@ def opened(root: Path, clock: Clock = now) -> Iterator[Community]:
         stack.callback(cache.close)
         store = Store(root / settings.state.database)
         stack.callback(store.close)
-        yield Community(settings=settings, cache=cache, store=store, clock=clock)
+        who = agent(settings.community.url, settings.community.contact)
+        http = stack.enter_context(guarded(settings.http.allow, who, clock))
+        apart = stack.enter_context(Workers())
+        yield Community(settings=settings, cache=cache, store=store, http=http, apart=apart, clock=clock)
 
 
 def restore(root: Path, file: Path) -> Path | None:
@@ -163,9 +171,13 @@ def channels(community: Community) -> tuple[Instance, ...]:
     return instances.channels(settings, kinds, lending(community))
 
 
-def lending(community: Community, **shared: object) -> instances.Lend:
-    """What the instances of this community are lent; `shared` besides."""
-    return instances.lending(community.settings.root, community.state, community.clock, **shared)
+def lending(community: Community) -> instances.Lend:
+    """What the instances of this community are lent."""
+    settings = community.settings
+    return instances.lending(
+        settings.root, community.state, community.clock, settings.community.zone, http=community.http, apart=community.apart,
+        keep=partial(media.keep, root=settings.root, apart=community.apart),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

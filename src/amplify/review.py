@@ -7,20 +7,24 @@ in between and runs again finds the file and makes no second one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from amplify import identity, text
+from amplify import identity, media, text
 from amplify.cache import write_whole
 from amplify.config import Plugged, Rule
 from amplify.errors import AmplifyError
 from amplify.inbox import Filter, Inbox
-from amplify.model import Content, Contribution, Item, Kind, Member, Offer, Slug
+from amplify.model import Content, Contribution, Item, Kind, Media, Member, Offer, Slug
 
 FOLDER = "contributions"
+PICTURES = "assets/offered"
+"""Where pictures are that came with what was accepted."""
+_KEPT = re.compile(rf"{re.escape(media.OFFERED)}/([0-9a-f]{{32}}\.(?:jpg|png|webp))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,9 @@ class Reviewer:
         if not there:
             offer = replace(item.offer, kind=kind or item.offer.kind, licence=licence or item.offer.licence)
             file = self.root / FOLDER / f"{slug}.md"
+            for kept, name in _kept(offer):
+                if (waiting := self.root / kept.path).exists():
+                    write_whole(self.root / PICTURES / name, waiting.read_bytes())
             write_whole(file, self._page(offer, identifier, item.sources[0] if item.sources else "", section, consent).encode())
         self.inbox.decide(item, "accepted", self.who, self.now, slug=slug)
         return Path(FOLDER) / f"{slug}.md"
@@ -75,6 +82,10 @@ class Reviewer:
                 f"{FOLDER}/{item.slug}.md stands in {', '.join(placed)}. Nothing was done.\n  Take its line out there first."
             )
         (self.root / FOLDER / f"{item.slug}.md").unlink()
+        others = "".join(one.body for one in self.content.contributions.values() if one.slug != item.slug)
+        for _, name in _kept(item.offer):
+            if name not in others:
+                (self.root / PICTURES / name).unlink(missing_ok=True)
 
     # -- the file ------------------------------------------------------------------------------------------------------
 
@@ -105,9 +116,30 @@ class Reviewer:
 def markdown(offer: Offer, base: str) -> str:
     """What an offer says, as Markdown in which no line places anything."""
     if offer.form == "html":
-        return text.from_html(offer.body, offer.url or base)
+        return _with_media(text.from_html(offer.body, offer.url or base), offer)
     body = offer.body if offer.form == "markdown" else "\n\n".join(part.strip() for part in offer.body.split("\n\n"))
-    return text.placing_nothing(body).strip()
+    return _with_media(text.placing_nothing(body).strip(), offer)
+
+
+def _with_media(body: str, offer: Offer) -> str:
+    """What an offer says with the pictures that were kept, where it shows them or else below; what is elsewhere is a link."""
+    for kept, name in _kept(offer):
+        body = re.sub(rf"\]\([^()\s]*{re.escape(kept.path)}\b", f"]({PICTURES}/{name}", body)
+    shown = [f"![{_label(one.alt)}]({PICTURES}/{name})" for one, name in _kept(offer) if f"({PICTURES}/{name}" not in body]
+    links = [one for one in offer.media if re.fullmatch(r"https?://[^\s<>]+", one.path) and one.path not in body]
+    named = [f"[{_label(one.alt or one.path.rstrip('/').rpartition('/')[2])}](<{one.path}>)" for one in links]
+    return "\n\n".join(filter(None, [body, *shown, *named]))
+
+
+def _kept(offer: Offer) -> Iterator[tuple[Media, str]]:
+    """The pictures of an offer that wait on this computer, each with its name there."""
+    for one in offer.media:
+        if found := _KEPT.fullmatch(one.path):
+            yield one, found[1]
+
+
+def _label(words: str) -> str:
+    return re.sub(r"[\[\]\\<>`*_]+", " ", text.one_line(words)).strip()
 
 
 def recognised(offer: Offer, members: Mapping[Slug, Member]) -> Slug | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
@@ -25,7 +25,7 @@ def zone(name: str) -> ZoneInfo:
         raise ValueError(f"{_shown(name)} is no time zone; write one like Europe/London") from error
 
 
-def parse_moment(text: str, home: ZoneInfo) -> datetime:
+def parse_moment(text: str, home: tzinfo) -> datetime:
     """`2026-11-18`, `2026-11-18 20:00[:30]`, with `Z` or an offset or in the zone `home`, as UTC."""
     try:
         moment = datetime.fromisoformat(text.strip())
