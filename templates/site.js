@@ -1,4 +1,4 @@
-// Only adds to pages that work without it: the player, the transcript that follows, and the buttons that copy an address.
+// Only adds to pages that work without it: the search, the player, the transcript that follows, and the buttons that copy an address.
 "use strict";
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -11,6 +11,9 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     setTimeout(() => { button.innerHTML = words; }, 3000);
   });
 }
+
+const searching = document.querySelector(".searching");
+if (searching) search(searching);
 
 const player = document.querySelector(".player");
 if (player) listen(player);
@@ -149,4 +152,56 @@ function clock(seconds) {
   const whole = Math.floor(seconds), pad = (number) => String(number).padStart(2, "0");
   const hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
   return (hours ? `${hours}:${pad(minutes)}` : minutes) + ":" + pad(whole % 60);
+}
+
+// The search page: every word has to be there; titles count for more than texts.
+function search(form) {
+  const input = form.querySelector("input"), told = document.querySelector(".told"), list = document.querySelector(".hits");
+  const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  const pages = (globalThis.amplifyPages ?? []).map(([path, kind, title, text]) => ({
+    path, kind, title, text, head: plain(title), whole: plain(`${title} ${text}`),
+  }));
+  form.hidden = false;
+
+  function show() {
+    const words = plain(input.value).split(/\s+/).filter(Boolean);
+    const weight = (page) => words.filter((word) => page.head.includes(word)).length;
+    const hits = words.length ? pages.filter((page) => words.every((word) => page.whole.includes(word))) : [];
+    hits.sort((one, other) => weight(other) - weight(one));
+    told.textContent = !words.length ? "" : hits.length === 1 ? told.dataset.one : hits.length ? `${hits.length} ${told.dataset.many}` : told.dataset.none;
+    list.replaceChildren(...hits.slice(0, 50).map((page) => hit(page, words)));
+  }
+
+  function hit(page, words) {
+    const line = document.createElement("li"), link = document.createElement("a"), kind = document.createElement("span"), text = document.createElement("p");
+    link.href = `../${page.path}`;
+    link.textContent = page.title;
+    kind.className = "soft";
+    kind.textContent = ` ${list.dataset[page.kind] ?? page.kind}`;
+    text.append(...around(page.text, words));
+    line.append(link, kind, text);
+    return line;
+  }
+
+  // The words that were looked for, marked, with what stands around the first of them.
+  function around(text, words) {
+    const found = new RegExp(words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"), "gi");
+    const first = Math.max(0, text.search(found)), from = first > 90 ? text.indexOf(" ", first - 70) + 1 : 0;
+    const shown = (from ? "… " : "") + text.slice(from, from + 200) + (text.length > from + 200 ? " …" : "");
+    return shown.split(new RegExp(`(${found.source})`, "gi")).map((part, number) => {
+      if (number % 2 === 0) return part;
+      const mark = document.createElement("mark");
+      mark.textContent = part;
+      return mark;
+    });
+  }
+
+  input.value = new URLSearchParams(location.search).get("q") ?? "";
+  input.addEventListener("input", show);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    history.replaceState(null, "", `?${new URLSearchParams({ q: input.value })}`);
+    show();
+  });
+  show();
 }

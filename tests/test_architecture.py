@@ -14,7 +14,7 @@ LEVELS = (
     ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity"),
     ("reading", "registry", "render", "select", "people", "inbox"),
     ("records", "pages", "feed", "letters", "draft", "plan", "scaffold", "gather", "review"),
-    ("folder", "instances"),
+    ("folder", "instances", "search"),
     ("word_rules", "feed_rules", "mail_rules"),
     ("site", "compose", "deliver", "rules", "state"),
     ("online",),

@@ -260,6 +260,7 @@ def pages(views: Views) -> Iterator[Page]:
         description=views.settings.community.purpose,
         rank="index",
     )
+    yield Page(template="search.html.j2", path="search/", title="Search", values={}, rank="index", listed=False)
     yield Page(template="404.html.j2", path="404.html", title="Not found", values={}, listed=False)
     yield _home(views)
 

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pydantic
 
-from amplify import __version__, calendar, feed, letters, text, times
+from amplify import __version__, calendar, feed, letters, search, text, times
 from amplify.cache import Cache, Kept, digest, digest_file, digest_of, fingerprint
 from amplify.config import Podcast, Settings
 from amplify.folder import media_type
@@ -27,7 +27,7 @@ from amplify.model import Asset, Content, Digest, Edition, Episode, Media, Site
 from amplify.pages import Page, Views, pages
 from amplify.render import Renderer, templates
 from amplify.select import Selection
-from amplify.view import EditionView, EpisodeCard
+from amplify.view import EditionView, EpisodeCard, Item
 
 _LIBRARIES = ("jinja2", "markdown", "nh3", "css-inline", "feedgen", "icalendar")
 _FEED_LENGTH = 50
@@ -140,6 +140,7 @@ class _Builder:
         yield from self._calendars()
         yield from self._podcasts()
         yield from self._newsletter()
+        yield self._search()
         yield from self._signs()
 
     def _item(self, path: str, kind: str, rank: Rank, value: object, make: Callable[[], bytes]) -> Asset:
@@ -174,6 +175,19 @@ class _Builder:
             "description": page.description, "image": page.image, **page.values,
         }  # fmt: skip
         return self.renderer.render(page.template, values).encode()
+
+    def _search(self) -> Asset:
+        wanted: dict[Digest, Callable[[], bytes]] = {}
+        for view in self.views.editions:
+            items = [item for block in view.blocks if isinstance(block, Item) for item in (block, *block.answers)]
+            placed = [(item.contribution.digest, item.author.name) for item in items]
+            wanted[fingerprint(self._epoch, view.path, view.edition.digest, placed)] = partial(search.edition, view)
+        for one in self.selection.episodes:
+            card = self.views.episode(one)
+            wanted[fingerprint(self._epoch, card.path, one.digest, [person.name for person in card.people])] = partial(search.episode, card)
+        rest = ([one.digest for one in self.selection.events], [one.digest for one in self.views.listed])
+        wanted[fingerprint(self._epoch, rest)] = partial(search.others, self.views)
+        return self._item(search.FILE, "text/javascript", "index", list(wanted), lambda: search.script(self._fragments("search", wanted)))
 
     # -- files of the community that stand outside assets/ -------------------------------------------------------------
 
