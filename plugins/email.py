@@ -23,8 +23,10 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -129,6 +131,7 @@ class Server:
         self._where = Where.of(options, services.folder)
         self._clock = services.clock
         self._made: dict[str, Mail] = {}
+        self._making = threading.Lock()
         self.traits = Traits(
             form="mail", audience="subscribers", connections=options.connections, per_second=options.per_second,
             per_hour=options.per_hour, per_day=options.per_day,
@@ -137,7 +140,9 @@ class Server:
     @contextmanager
     def session(self, message: Message) -> Iterator[Callable[[Delivery], Receipt]]:
         """One connection, opened at the first delivery and again whenever the server closed it."""
-        mail = self._made.setdefault(message.digest, Mail(message))
+        with self._making:
+            mail = self._made.get(message.digest) or Mail(message, wire=True)
+            self._made[message.digest] = mail
         line = Line(self._where, mail.sender)
 
         def deliver(delivery: Delivery) -> Receipt:
@@ -201,69 +206,89 @@ class Lost(Exception):
 
 
 class Line:
-    """One connection. Not for two threads at once."""
+    """One connection. Not for two threads at once.
+
+    smtplib opens it; the conversation for each message is our own, since it goes on thousands of times: the commands in
+    one piece where the server takes them so, and no looking through the message again.
+    """
 
     def __init__(self, where: Where, sender: str) -> None:
         self._where, self._sender = where, sender
         self._smtp: smtplib.SMTP | None = None
 
     def send(self, address: str, data: bytes) -> str:
-        """Hand one message over; what the server said. Raises Permanent, Paused, Transient or Unsure.
+        """Hand one message over, as `Mail` makes it for the wire; what the server said.
 
         A connection that has grown old may be closed by the server at any time, so a lost one is opened again, once.
+        Raises Permanent, Paused, Transient or Unsure.
         """
         used = self._smtp is not None
         try:
             return self._transaction(address, data)
         except Lost as lost:
-            self.close()
+            self._drop()
             if not used:
                 raise Transient(str(lost)) from lost
         try:
             return self._transaction(address, data)
         except Lost as lost:
-            self.close()
+            self._drop()
             raise Transient(str(lost)) from lost
 
     def _transaction(self, address: str, data: bytes) -> str:
-        smtp = self._smtp or self._open()
-        self._smtp = smtp
-        self._ask(smtp, f"MAIL FROM:<{self._sender}>", "sender")
-        self._ask(smtp, f"RCPT TO:<{address}>", "recipient")
-        self._ask(smtp, "DATA", "data", expected=354)
+        smtp = self._smtp = self._smtp or self._open()
+        assert smtp.sock is not None  # noqa: S101 - it is open
+        commands: tuple[tuple[Stage, str], ...] = (
+            ("sender", f"MAIL FROM:<{self._sender}>\r\n"), ("recipient", f"RCPT TO:<{address}>\r\n"), ("data", "DATA\r\n"),
+        )  # fmt: skip
+        for together in (commands,) if smtp.has_extn("pipelining") else ((one,) for one in commands):
+            self._announced(smtp, together)
         try:
-            smtp.send(data.replace(b"\r\n.", b"\r\n..") + b"\r\n.\r\n")
+            smtp.sock.sendall(data)
         except OSError as error:
             raise Lost(f"the connection was lost in the middle of the message: {error}") from error
         return self._final(smtp)
 
-    def _ask(self, smtp: smtplib.SMTP, command: str, stage: Stage, expected: int = 250) -> None:
+    def _announced(self, smtp: smtplib.SMTP, commands: Iterable[tuple[Stage, str]]) -> None:
+        """Say what comes, and read every answer (RFC 2920): the first refusal counts. Raises what it means."""
+        assert smtp.sock is not None  # noqa: S101 - it is open
         try:
-            code, words = smtp.docmd(command)
-        except OSError as error:
+            smtp.sock.sendall("".join(command for _, command in commands).encode("ascii"))
+            answers = [(stage, *_reply(smtp)) for stage, _ in commands]
+        except (OSError, ValueError) as error:
             raise Lost(f"the server closed the connection: {error}") from error
-        if code == 421:
-            raise Lost(f"{code} {_text(words)}")
-        if code != expected and not (expected == 250 and code == 251):
-            with contextlib.suppress(OSError):
+        for stage, code, words in answers:
+            if code == _GOING:
+                raise Lost(f"{code} {words}")
+            if code // 100 != (3 if stage == "data" else 2):
+                self._called_off(smtp, waiting=answers[-1][1] // 100 == 3)
+                raise answer(code, words, stage)
+
+    def _called_off(self, smtp: smtplib.SMTP, *, waiting: bool) -> None:
+        """Nothing is to come of this message. Where the server waits for it all the same, only hanging up makes that sure."""
+        try:
+            if waiting:
+                self._drop()
+            else:
                 smtp.rset()
-            raise answer(code, _text(words), stage)
+        except OSError:
+            self._drop()
 
     def _final(self, smtp: smtplib.SMTP) -> str:
         """The answer to the final dot. Whatever goes wrong now, the message may have arrived (RFC 1047)."""
         assert smtp.sock is not None  # noqa: S101 - it has just been used
         try:
             smtp.sock.settimeout(self._where.final_timeout)
-            code, words = smtp.getreply()
+            code, words = _reply(smtp)
             smtp.sock.settimeout(self._where.timeout)
         except (OSError, ValueError) as error:
-            self.close()
+            self._drop()
             raise Unsure(f"no answer after the message was handed over: {error}") from error
-        if code == 250:
-            return f"{code} {_text(words)}"
-        if code == 421:
-            self.close()
-        raise answer(code, _text(words), "data")
+        if code // 100 == 2:
+            return f"{code} {words}"
+        if code < 400 or code == _GOING:
+            self._drop()
+        raise answer(code, words, "data") if code >= 400 else Unsure(f"the server said neither yes nor no: {code} {words}")
 
     def _open(self) -> smtplib.SMTP:
         """Connect, encrypt, authenticate. What fails here is about the sender or the server, never about a recipient."""
@@ -293,6 +318,8 @@ class Line:
         else:
             smtp = smtplib.SMTP(where.host, where.port, timeout=where.timeout)
         try:
+            if smtp.sock is not None:
+                smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             smtp.ehlo_or_helo_if_needed()
             if where.encrypted and not where.implicit:
                 smtp.starttls(context=context)
@@ -311,6 +338,11 @@ class Line:
                 if self._smtp.sock is not None:
                     self._smtp.sock.settimeout(2)
                 self._smtp.quit()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Hang up: what the server has not heard the end of is nothing to it."""
+        if self._smtp is not None:
             self._smtp.close()
             self._smtp = None
 
@@ -328,6 +360,8 @@ def _context(where: Where) -> ssl.SSLContext:
 # -- what the server says ------------------------------------------------------------------------------------------
 
 Stage = Literal["sender", "recipient", "data"]
+_GOING = 421
+_LONGEST_LINE = 8192
 _NOBODY = re.compile(
     r"no such (user|recipient|mailbox|address)"
     r"|(user|recipient|mailbox|address|account)\b.{0,20}\b(unknown|not exist|not found|invalid)"
@@ -359,6 +393,20 @@ def answer(code: int, words: str, stage: Stage) -> Permanent | Paused | Transien
     return Permanent(said)
 
 
+def _reply(smtp: smtplib.SMTP) -> tuple[int, str]:
+    """One answer, however many lines it has. Raises OSError where the line is dead, ValueError for what is no answer."""
+    assert smtp.file is not None  # noqa: S101 - smtplib has read the greeting from it
+    lines: list[bytes] = []
+    while not lines or lines[-1][3:4] == b"-":
+        lines.append(smtp.file.readline(_LONGEST_LINE))
+        if not lines[-1].endswith(b"\n"):
+            raise ConnectionError("it ended without an answer")
+    code = int(lines[-1][:3])
+    if not 200 <= code <= 599:
+        raise ValueError(f"{code} is no answer")
+    return code, _text(b" ".join(line[4:] for line in lines))
+
+
 def _text(words: bytes | str) -> str:
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     return " ".join(text.split())
@@ -370,8 +418,9 @@ def _text(words: bytes | str) -> str:
 class Mail:
     """A message as bytes (RFC 5322), serialised once; `to` puts one recipient's values into it."""
 
-    def __init__(self, message: Message) -> None:
-        self._fields = message.fields
+    def __init__(self, message: Message, *, wire: bool = False) -> None:
+        """`wire`: as SMTP takes it, dots doubled at the beginnings of lines and one at the end (RFC 5321, 4.5.2)."""
+        self._fields, self._wire = message.fields, wire
         self._own = [(name, value) for name, value in message.headers if any(field in value for field in message.fields)]
         self._named = [named_header(name, *_parted(value)) for name, value in message.headers if name in _NAMED]
         self.sender = _parted(dict(message.headers)["From"])[1]
@@ -382,6 +431,8 @@ class Mail:
     def _taken_apart(self, message: Message) -> list[bytes]:
         """The bytes between the tokens, and the tokens. Raises ValueError where the encoding broke one in two."""
         data = self._serialised(message)
+        if self._wire:
+            data = data.replace(b"\r\n.", b"\r\n..").removesuffix(b"\r\n") + b"\r\n.\r\n"
         pattern = b"(" + b"|".join(re.escape(field.encode()) for field in self._fields) + b")" if self._fields else b"(?!)"
         pieces = re.split(pattern, data)
         expected = sum((message.text + (message.html or "")).count(field) for field in self._fields)
@@ -410,9 +461,11 @@ class Mail:
         """The whole message for one recipient: deterministic, so that a second copy can be told (N23)."""
         head = [_to(delivery), f"Message-ID: <{delivery.key}@{self._domain}>", self._subject, *self._named]
         head += [f"{name}: {_folded(_filled(value, delivery.values))}" for name, value in self._own]
-        values = {field.encode(): _quoted(delivery.values[field]) for field in self._fields}
-        body = b"".join(values.get(piece, piece) for piece in self._pieces)
-        return "\r\n".join(head).encode("ascii") + b"\r\n" + body
+        pieces = ["\r\n".join(head).encode("ascii"), b"\r\n", *self._pieces]
+        tokens = slice(3, None, 2)
+        values = {token: _quoted(delivery.values[token.decode()]) for token in set(pieces[tokens])}
+        pieces[tokens] = [values[token] for token in pieces[tokens]]
+        return b"".join(pieces)
 
 
 def _to(delivery: Delivery) -> str:
@@ -438,17 +491,17 @@ def _folded(value: str) -> str:
     return value.replace(", ", ",\r\n ")
 
 
+_UNSAFE, _LEADING_DOT = re.compile(rb"[^!-<>-~]"), re.compile(rb"^\.")
+_AT_MOST_70 = re.compile(rb".{1,70}(?<!=)(?<!=.)")
+
+
 def _quoted(value: str) -> bytes:
-    """Quoted-printable, with a soft line break before it and at least every 70 characters, never inside an escape."""
-    pieces, line = [b"=\r\n"], 0
-    for byte in value.encode():
-        piece = bytes([byte]) if 33 <= byte <= 126 and byte != 61 else b"=%02X" % byte
-        if line + len(piece) > 70:
-            pieces.append(b"=\r\n")
-            line = 0
-        pieces.append(piece)
-        line += len(piece)
-    return b"".join(pieces)
+    """Quoted-printable, with a soft line break before it and at least every 70 characters, never inside an escape.
+
+    No line of it begins with a dot, which would have to be doubled on the wire.
+    """
+    safe = _UNSAFE.sub(lambda found: b"=%02X" % found[0][0], value.encode())
+    return b"".join(b"=\r\n" + _LEADING_DOT.sub(b"=2E", line) for line in _AT_MOST_70.findall(safe))
 
 
 def _email(options: Options, services: Services) -> Outbox | Server:

@@ -26,6 +26,8 @@ class Peer:
     every: int = 0
     """Close the connection after so many messages."""
     drop_in_data: bool = False
+    pipelining: bool = False
+    """Offer to take commands in one piece (RFC 2920)."""
     account: tuple[str, str] | None = None
     """The user name and the password, where one has to log in."""
     identity: ssl.SSLContext | None = None
@@ -73,7 +75,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _talk(self, peer: Peer) -> None:
         self.say(peer, "greeting", "220 peer ESMTP")
-        address, messages = "", 0
+        address, messages, willing = "", 0, False
         while line := self.rfile.readline():
             verb = line.split(b" ")[0].strip().upper()
             if verb in (b"EHLO", b"HELO"):
@@ -87,9 +89,9 @@ class _Handler(socketserver.StreamRequestHandler):
                 self.say(peer, "mail", "250 ok")
             elif verb == b"RCPT":
                 address = line.split(b"<")[1].split(b">")[0].decode()
-                self.say(peer, "rcpt", peer.refuse.get(address, "250 ok"))
+                willing = self.say(peer, "rcpt", peer.refuse.get(address, "250 ok")).startswith("25")
             elif verb == b"DATA":
-                if self.say(peer, "data", "354 go").startswith("354"):
+                if self.say(peer, "data", "354 go" if willing else "554 5.5.1 no valid recipients").startswith("354"):
                     self._take(peer, address)
                     messages += 1
             elif verb == b"QUIT":
@@ -101,7 +103,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def _offers(self, peer: Peer) -> list[str]:
         encrypted = isinstance(self.connection, ssl.SSLSocket)
         tls = ["250-STARTTLS"] if peer.identity and not encrypted else []
-        return tls + (["250-AUTH PLAIN"] if peer.account and (encrypted or not peer.identity) else [])
+        together = ["250-PIPELINING"] if peer.pipelining else []
+        return tls + together + (["250-AUTH PLAIN"] if peer.account and (encrypted or not peer.identity) else [])
 
     def _encrypt(self, peer: Peer) -> None:
         assert peer.identity

@@ -43,9 +43,9 @@ def channel(folder: Path, server: str, **options: Any) -> Announcer:
     return works
 
 
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    with listening(Peer()) as listener:
+@pytest.fixture(params=[False, True], ids=["one by one", "in one piece"])
+def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    with listening(Peer(pipelining=request.param)) as listener:
         yield listener
 
 
@@ -73,11 +73,13 @@ class TestAMessage:
         assert MESSAGE.html
         assert html.get_content().replace("\r\n", "\n").strip() == MESSAGE.html.replace(LEAVE, "https://join.example.org/u/abc=def?x=1")
 
-    def test_names_its_recipient_alone(self, peer: Peer, tmp_path: Path) -> None:
-        send(peer, tmp_path, to(name="Zoë O'Brien, BSc"))
+    @pytest.mark.parametrize("name", ["Amal", "Mary-Jane O'Neill", "Zoë O'Brien, BSc", "Dr. J. Smith", "李小龍"])
+    def test_names_its_recipient_alone(self, peer: Peer, tmp_path: Path, name: str) -> None:
+        send(peer, tmp_path, to(name=name))
 
         [mail] = peer.messages()
-        assert str(mail["To"]) == '"Zoë O\'Brien, BSc" <amal@example.org>'
+        [one] = mail["To"].addresses
+        assert (one.display_name, one.addr_spec) == (name, "amal@example.org")
 
     def test_has_one_of_each_header_and_an_id_that_follows_from_the_delivery(self, peer: Peer, tmp_path: Path) -> None:
         send(peer, tmp_path, to())
@@ -94,6 +96,15 @@ class TestAMessage:
 
         [(_, data)] = peer.taken
         assert f"List-Unsubscribe: <{long}>,\r\n <mailto:team@c.example.org>\r\n".encode() in data
+
+    @pytest.mark.parametrize("leave", [".", "..", "https://j.example.org/" + "." * 300])
+    def test_has_each_of_its_dots_once(self, peer: Peer, tmp_path: Path, leave: str) -> None:
+        send(peer, tmp_path, to(leave=leave))
+
+        [mail] = peer.messages()
+        plain = mail.get_body(("plain",))
+        assert plain
+        assert plain.get_content().replace("\r\n", "\n") == MESSAGE.text.replace(LEAVE, leave)
 
     def test_is_the_same_bytes_at_every_attempt(self, peer: Peer, tmp_path: Path) -> None:
         send(peer, tmp_path, to(), to())
@@ -168,6 +179,24 @@ class TestAnswers:
         send(peer, tmp_path, to("nobody@example.org"), to("amal@example.org"))
 
         assert (peer.recipients(), peer.connections) == (["amal@example.org"], 1)
+
+    def test_a_server_that_waits_for_a_refused_message_gets_none(self, peer: Peer, tmp_path: Path) -> None:
+        peer.pipelining = True
+        peer.refuse["nobody@example.org"] = "550 5.1.1 no such user"
+        peer.answers["data"] = ["354 go all the same"]
+
+        refused, _ = send(peer, tmp_path, to("nobody@example.org"), to("amal@example.org"))
+
+        assert isinstance(refused, Permanent)
+        assert (peer.recipients(), peer.connections) == (["amal@example.org"], 2)
+
+    @pytest.mark.parametrize("said", ["354 go on", "what?", "99 bottles"])
+    def test_neither_yes_nor_no_at_the_end_means_that_nobody_knows(self, peer: Peer, tmp_path: Path, said: str) -> None:
+        peer.answers["dot"] = [said]
+
+        [answer] = send(peer, tmp_path, to())
+
+        assert isinstance(answer, Unsure)
 
 
 class TestBadDays:

@@ -440,7 +440,7 @@ def test_a_mail_is_exactly_what_would_be_sent(look: Browser) -> None:
         built, settings = pipeline.build(community, NOW, drafts=True), community.settings
     publication = next(one for one in built.selection.publications if one.path == "editions/2026-11/")
     html = compose.mail(publication, Views(built.selection, settings), Renderer(settings), NOW).html or ""
-    for token, value in compose.values(publication, settings, desk.READER).items():
+    for token, value in compose.filler(publication, settings)(desk.READER).items():
         html = html.replace(token, value)
     assert look.ask("/-/mail/2026-11/message.html").text == html
     assert "EXAMPLE" in html

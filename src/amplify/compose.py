@@ -72,23 +72,23 @@ def tokens_of(publication: Publication) -> dict[str, str]:
 
 
 def filler(publication: Publication, settings: Settings) -> Callable[[Recipient | None], Mapping[str, str]]:
-    """What fills the message of a publication for each recipient."""
-    return lambda recipient: values(publication, settings, recipient)
-
-
-def values(publication: Publication, settings: Settings, recipient: Recipient | None) -> Mapping[str, str]:
-    """What replaces each token for one recipient."""
-    if recipient is None:
-        return {}
-    tokens, serve = tokens_of(publication), settings.serve.url
+    """What fills the message of a publication for each recipient: what is the same for all is computed once."""
+    tokens, web = tokens_of(publication), settings.serve.url
     newsletter, base = settings.newsletter, settings.community.url.rstrip("/") + "/"
-    leave = f"mailto:{newsletter.mailbox if newsletter else ''}?subject={quote(f'unsubscribe {recipient.token}')}"
-    web = serve.rstrip("/") + "/" if serve else ""
-    return {
-        tokens["unsubscribe"]: f"{web}unsubscribe/{recipient.token}" if web else leave,
-        tokens["preferences"]: f"{web}preferences/{recipient.token}" if web else urljoin(base, "subscribe/"),
-        tokens["leave"]: leave,
-    }
+    letter = f"mailto:{newsletter.mailbox if newsletter else ''}?subject={quote('unsubscribe ')}"
+    answers, subscribing = web.rstrip("/") + "/" if web else "", urljoin(base, "subscribe/")
+
+    def values(recipient: Recipient | None) -> Mapping[str, str]:
+        if recipient is None:
+            return {}
+        leave = f"{letter}{recipient.token}"
+        return {
+            tokens["unsubscribe"]: f"{answers}unsubscribe/{recipient.token}" if answers else leave,
+            tokens["preferences"]: f"{answers}preferences/{recipient.token}" if answers else subscribing,
+            tokens["leave"]: leave,
+        }
+
+    return values
 
 
 def _view(publication: Publication, views: Views) -> EditionView:

@@ -134,7 +134,7 @@ def letter(name: str, built: Built, settings: Settings, at: datetime, renderer: 
     message = compose.mail(publication, Views(built.selection, settings), renderer, at)
     problems = tuple(replace(one, file=publication.at.file.as_posix()) for one in rules.mail(message))
     html, text = message.html or "", message.text
-    for token, value in compose.values(publication, settings, READER).items():
+    for token, value in compose.filler(publication, settings)(READER).items():
         html, text = html.replace(token, value), text.replace(token, value)
     return Letter(
         publication=publication, language=message.language, subject=message.subject, preheader=_preheader(publication, built),

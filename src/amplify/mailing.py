@@ -116,7 +116,7 @@ def again(community: Community, name: str, address: str) -> Again:
         )
     delivery = Delivery(
         id=row.delivery, key=fingerprint("again", row.delivery, community.clock()), publication=publication.key, channel=one.table.name,
-        recipient=person, attempt=1, values=compose.values(publication, community.settings, person),
+        recipient=person, attempt=1, values=compose.filler(publication, community.settings)(person),
     )  # fmt: skip
     return Again(channel=one, message=message, delivery=delivery, address=person.address, title=publication.title)
 
