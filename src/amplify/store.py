@@ -20,6 +20,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
@@ -78,8 +79,11 @@ MIGRATIONS = (
       was TEXT NOT NULL, became TEXT NOT NULL, reason TEXT NOT NULL, before TEXT NOT NULL) STRICT;
     CREATE INDEX choice_item ON choice(item);
     """,
+    "DROP INDEX delivery_open;",
 )
 """Numbered by their place; `user_version` is the number of the last one applied."""
+_CACHE = 64 << 20
+"""Bytes of the file kept in memory, as far as it is that long: the keys of people come in no order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +149,10 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=5000;")
+            self._db.executescript(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA busy_timeout=5000;"
+                f"PRAGMA cache_size=-{_CACHE >> 10};"
+            )
             self._migrate()
         except (OSError, sqlite3.Error) as error:
             raise self._trouble(error) from error
@@ -201,9 +208,10 @@ class Store:
 
     def mark(self) -> Mark:
         """What the website may know of this record: opaque names only."""
-        key = bytes.fromhex(self._meta("hmac"))
         rows = self._db.execute("SELECT publication, channel FROM announcement WHERE rehearsal = 0 ORDER BY id")
-        claimed = tuple(hmac.new(key, f"{publication}|{channel}".encode(), "sha256").hexdigest()[:16] for publication, channel in rows)
+        claimed = tuple(
+            hmac.new(self._secret, f"{publication}|{channel}".encode(), "sha256").hexdigest()[:16] for publication, channel in rows
+        )
         run = self._db.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()[0]
         return Mark(ledger=self.ledger, run=int(run), claimed=claimed)
 
@@ -219,8 +227,12 @@ class Store:
 
     # -- subscribers ---------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _secret(self) -> bytes:
+        return bytes.fromhex(self._meta("hmac"))
+
     def _hash(self, address: str) -> str:
-        return hmac.new(bytes.fromhex(self._meta("hmac")), address.casefold().encode(), "sha256").hexdigest()
+        return hmac.new(self._secret, address.casefold().encode(), "sha256").hexdigest()
 
     def import_subscribers(self, entries: Iterable[Entry], now: datetime, how: str) -> Imported:
         """Put people on the list as active, with the consent `how`; who left stays away. One transaction."""
@@ -356,55 +368,53 @@ class Store:
         """Put what a dead holder was sending in doubt. Only for the holder of the lock."""
         with self.commit() as db:
             moved = db.execute(
-                "UPDATE delivery SET state = 'in doubt', reason = 'interrupted', changed_at = ? WHERE open = 1 AND state = 'sending'",
-                (iso(now),),
-            )
+                "UPDATE delivery SET state = 'in doubt', reason = 'interrupted', changed_at = ? WHERE state = 'sending'"
+                " AND announcement IN (SELECT id FROM announcement)", (iso(now),),
+            )  # fmt: skip
             return moved.rowcount
 
     def advance(self, announcement: Announcement, outcomes: Sequence[Outcome], room: int, now: datetime) -> tuple[Delivery, ...]:
         """Write what came in and claim at most `room` more, in one commit. Who left meanwhile is skipped."""
         with self.commit() as db:
-            for outcome in outcomes:
-                self._settle(db, outcome, now)
+            self._settle(db, outcomes, now)
             claimed = self._claim(db, announcement, room, now)
             if not claimed:
                 db.execute(
                     "UPDATE announcement SET closed_at = ? WHERE id = ? AND closed_at IS NULL"
-                    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE open = 1 AND announcement = announcement.id)", (iso(now),
-                    announcement.id),
-                )  # fmt: skip
+                    f" AND NOT EXISTS (SELECT 1 FROM delivery WHERE announcement = announcement.id AND {_OPEN})",
+                    (iso(now), announcement.id),
+                )
         return claimed
 
-    def _settle(self, db: sqlite3.Connection, outcome: Outcome, now: datetime) -> None:
-        until = iso(outcome.not_before) if outcome.not_before else None
-        db.execute(
+    def _settle(self, db: sqlite3.Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
+        at = iso(now)
+        db.executemany(
             "UPDATE delivery SET state = ?, reason = ?, not_before = ?, changed_at = ?, worker = NULL WHERE id = ? AND open = 1",
-            (outcome.state, hide(outcome.reason) or None, until, iso(now), outcome.delivery),
+            [(one.state, one.reason or None, iso(one.not_before) if one.not_before else None, at, one.delivery) for one in outcomes],
         )
-        if outcome.gone:
-            strike = (
-                "UPDATE subscriber SET status = 'bounced' WHERE status = 'active' AND id = (SELECT recipient FROM delivery WHERE id = ?)"
-            )
-            db.execute(strike, (outcome.delivery,))
-        if receipt := outcome.receipt:
-            db.execute(
-                "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)",
-                (outcome.delivery, hide(receipt.id), receipt.url and hide(receipt.url), iso(receipt.at), hide(receipt.note)),
-            )
+        db.executemany(
+            "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)",
+            [(one.delivery, one.receipt.id, one.receipt.url, iso(one.receipt.at), one.receipt.note) for one in outcomes if one.receipt],
+        )
+        db.executemany(
+            "UPDATE subscriber SET status = 'bounced' WHERE status = 'active' AND id = (SELECT recipient FROM delivery WHERE id = ?)",
+            [(one.delivery,) for one in outcomes if one.gone],
+        )
 
     def _claim(self, db: sqlite3.Connection, announcement: Announcement, room: int, now: datetime) -> tuple[Delivery, ...]:
         claimed: list[Delivery] = []
+        at = iso(now)
         for due in (_PLANNED, _PUT_OFF):
             while len(claimed) < room:
-                rows = db.execute(due, {"id": announcement.id, "now": iso(now), "room": room - len(claimed)}).fetchall()
+                rows = db.execute(due, {"id": announcement.id, "now": at, "room": room - len(claimed)}).fetchall()
                 if not rows:
                     break
-                gone = [(iso(now), row[0]) for row in rows if row[1] and row[7] != "active"]
+                gone = [(at, row[0]) for row in rows if row[1] and row[7] != "active"]
                 db.executemany("UPDATE delivery SET state = 'skipped', reason = 'left', changed_at = ? WHERE id = ?", gone)
                 ready = [row for row in rows if not row[1] or row[7] == "active"]
-                marks = [(iso(now), row[0]) for row in ready]
                 db.executemany(
-                    "UPDATE delivery SET state = 'sending', attempts = attempts + 1, worker = 'main', changed_at = ? WHERE id = ?", marks
+                    "UPDATE delivery SET state = 'sending', attempts = attempts + 1, worker = 'main', changed_at = ? WHERE id = ?",
+                    [(at, row[0]) for row in ready],
                 )
                 claimed += [_delivery(announcement, row) for row in ready]
         return tuple(claimed)
@@ -468,7 +478,7 @@ class Store:
             )
             closed = iso(now) if became is not State.PLANNED else None
             db.execute(
-                "UPDATE announcement SET closed_at = CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE open = 1 AND announcement = ?1)"
+                f"UPDATE announcement SET closed_at = CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE announcement = ?1 AND {_OPEN})"
                 " THEN NULL ELSE ?2 END WHERE id = ?1", (row[1], closed),
             )  # fmt: skip
             self._decided(db, delivery, row[0], became, who, reason, now)
@@ -502,7 +512,7 @@ class Store:
         """Settle what is in doubt, and remember who decided it and why."""
         with self.commit() as db:
             was = db.execute("SELECT state FROM delivery WHERE id = ?", (delivery.id,)).fetchone()[0]
-            self._settle(db, outcome, now)
+            self._settle(db, [outcome], now)
             self._decided(db, delivery.id, was, outcome.state, who, reason, now)
 
     def sent_since(self, channel: str, since: datetime) -> int:
@@ -518,7 +528,7 @@ class Store:
     def next_try(self, announcement: Announcement) -> datetime | None:
         """When the earliest of the deferred may be tried again."""
         row = self._db.execute(
-            "SELECT min(not_before) FROM delivery WHERE open = 1 AND announcement = ? AND state = 'deferred'", (announcement.id,)
+            "SELECT min(not_before) FROM delivery WHERE announcement = ? AND state = 'deferred'", (announcement.id,)
         ).fetchone()
         return datetime.fromisoformat(row[0]) if row[0] else None
 
@@ -531,8 +541,9 @@ class Store:
 
 
 _AUDIENCE = "status = 'active' AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(tags) WHERE json_each.value = :tag))"
+_OPEN = "state IN ('planned', 'sending', 'deferred', 'in doubt', 'waiting')"
 _COLUMNS = "d.id, d.recipient, d.attempts, s.address, s.name, s.language, s.token, s.status"
-_DELIVERIES = f"SELECT {_COLUMNS} FROM delivery d LEFT JOIN subscriber s ON s.id = d.recipient WHERE d.open = 1 AND d.announcement = :id"
+_DELIVERIES = f"SELECT {_COLUMNS} FROM delivery d LEFT JOIN subscriber s ON s.id = d.recipient WHERE d.announcement = :id"
 _PLANNED = f"{_DELIVERIES} AND d.state = 'planned' ORDER BY d.id LIMIT :room"
 """In the order of the index, so that it costs the same however many are left."""
 _PUT_OFF = f"{_DELIVERIES} AND d.state = 'deferred' AND coalesce(d.not_before, '') <= :now ORDER BY d.id LIMIT :room"

@@ -95,4 +95,4 @@ def clock(seconds: float) -> str:
 
 def iso(moment: datetime) -> str:
     """RFC 3339 in UTC, whole seconds: `2026-11-18T20:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
