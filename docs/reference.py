@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import ast
 import inspect
-import itertools
 import json
 import re
-import types
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
-from enum import StrEnum
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import click
 
-from amplify import api, config, model, pipeline, registry, view
+from amplify import api, config, manual, model, pipeline, registry, view
 from amplify.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -102,43 +99,9 @@ def commands_page() -> str:
 # -- dataclasses ---------------------------------------------------------------------------------------------------
 
 
-def kind_of(hint: Any) -> str:
-    """A type in the words of the pages."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if hasattr(hint, "__metadata__"):
-        return kind_of(inner[0])
-    if origin is Literal:
-        return " or ".join(f"`{one}`" for one in inner)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(kind_of(one) for one in inner if one is not type(None)))
-    if origin is tuple:
-        return f"list of {kind_of(inner[0])}s"
-    if is_dataclass(hint) or origin is not None:
-        return "table"
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return " or ".join(f"`{one}`" for one in hint)
-    return {str: "text", api.Secret: "secret", bool: "true or false", int: "whole number", float: "number"}.get(hint, "table")
-
-
-def default_of(item: Field[Any]) -> str:
-    """What holds where nothing is written; `required` where something must be."""
-    if item.default is MISSING and item.default_factory is MISSING:
-        return "required"
-    value = item.default if item.default is not MISSING else None
-    if value is None or value in ("", ()) or is_dataclass(value):
-        return "nothing"
-    return f"`{json.dumps(value)}`"
-
-
 def keys_of(cls: type) -> Mapping[str, tuple[str, str]]:
     """Each key that may be written for a dataclass, with its kind and what holds without it."""
-    hints = get_type_hints(cls, include_extras=True)
-    return {_written(item.name, hints[item.name]): (kind_of(hints[item.name]), default_of(item)) for item in fields(cls)}
-
-
-def _written(name: str, hint: Any) -> str:
-    aliases = (getattr(extra, "alias", None) for extra in getattr(hint, "__metadata__", ()))
-    return next((alias for alias in aliases if alias), name)
+    return {one.name: (one.kind, one.default) for one in manual.options(cls)}
 
 
 def plugins_page() -> str:
@@ -150,9 +113,18 @@ def plugins_page() -> str:
 
 def _options(plugin: registry.Plugin) -> str:
     tables = []
-    for kind in (*plugin.channels, *plugin.sources):
-        rows = [f"| `{key}` | {what} | {default} |" for key, (what, default) in keys_of(kind.options).items()]
-        tables += ["| option | is | if left out |", "| --- | --- | --- |", *rows, "", inspect.cleandoc(kind.options.__doc__ or ""), ""]
+    for kind in plugin.kinds:
+        options = manual.options(kind.options)
+        more = " |" if any(one.says for one in options) else ""
+        rows = [f"| `{one.name}` | {one.kind} | {one.default} |" + (f" {one.says} |" if more else "") for one in options]
+        tables += [
+            "| option | is | if left out |" + more,
+            "| --- | --- | --- |" + " --- |" * bool(more),
+            *rows,
+            "",
+            manual.about(kind.options),
+            "",
+        ]
     return "\n".join(tables).rstrip("\n")
 
 
@@ -164,7 +136,7 @@ def _shown(annotation: str) -> str:
 
 
 def _table(cls: type) -> str:
-    said = _said(cls)
+    said = manual.notes(cls)
     constant = getattr(cls, "type", None)
     rows = [f'| `type` | always `"{constant}"` | |'] if isinstance(constant, str) else []
     rows += [f"| `{item.name}` | {_shown(str(item.type))} | {said.get(item.name, '')} |".replace("|  |", "| |") for item in fields(cls)]
@@ -173,16 +145,6 @@ def _table(cls: type) -> str:
 
 def _summary(thing: Any) -> str:
     return (thing.__doc__ or "").strip().split("\n")[0]
-
-
-def _said(cls: type) -> Mapping[str, str]:
-    """What stands below a field in the source, as a string, says what the field is."""
-    [body] = [node.body for node in ast.parse(inspect.getsource(cls)).body if isinstance(node, ast.ClassDef)]
-    return {
-        ast.unparse(one.target): " ".join(str(below.value.value).split())
-        for one, below in itertools.pairwise(body)
-        if isinstance(one, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-    }
 
 
 def views() -> str:
@@ -208,8 +170,11 @@ def names() -> str:
 
 def traits() -> str:
     """The fields of `Traits`."""
-    said = _said(api.Traits)
-    rows = [f"| `{item.name}` | {_shown(str(item.type))} | {default_of(item)} | {said.get(item.name, '')} |" for item in fields(api.Traits)]
+    said = manual.notes(api.Traits)
+    rows = [
+        f"| `{item.name}` | {_shown(str(item.type))} | {manual.default_of(item)} | {said.get(item.name, '')} |"
+        for item in fields(api.Traits)
+    ]
     head = [inspect.cleandoc(api.Traits.__doc__ or ""), "", "| name | is | if left out | |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *rows])
 

@@ -14,7 +14,7 @@ LEVELS = (
     ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity"),
     ("reading", "registry", "render", "select", "people", "inbox"),
     ("records", "pages", "feed", "letters", "draft", "plan", "scaffold", "gather", "review"),
-    ("folder", "instances", "search"),
+    ("folder", "instances", "manual", "search"),
     ("word_rules", "feed_rules", "mail_rules"),
     ("site", "compose", "deliver", "rules", "state"),
     ("online",),
@@ -23,7 +23,7 @@ LEVELS = (
     ("say", "say_inbox", "desk"),
     ("preview",),
     ("cli_base",),
-    ("cli_inbox", "cli_list", "cli_mail", "cli_state"),
+    ("cli_inbox", "cli_list", "cli_mail", "cli_plugins", "cli_state"),
     ("cli",),
     ("__main__",),
 )

@@ -20,6 +20,7 @@ from amplify.cli_base import Amplify, Context, as_json, progress, show_json, sho
 from amplify.cli_inbox import add, gather, review
 from amplify.cli_list import subscribers
 from amplify.cli_mail import resend, resolve, test
+from amplify.cli_plugins import plugins
 from amplify.cli_state import state
 from amplify.errors import FolderError, Refused
 from amplify.secret import HIDING
@@ -47,7 +48,7 @@ def cli(context: click.Context, root: Path, verbose: bool, debug: bool) -> None:
     context.obj = Context(root=root, verbose=verbose, debug=debug)
 
 
-for _command in (add, gather, resend, resolve, review, state, subscribers, test):
+for _command in (add, gather, plugins, resend, resolve, review, state, subscribers, test):
     cli.add_command(_command)
 
 
@@ -312,26 +313,6 @@ def status(context: Context, publication: str | None, everyone: bool, json_: boo
         show_lines(say.status(history, community.store.people(), community.settings))
         for one in history if publication else ():
             show_lines(say.details(community.store.rows(one), community.settings, everyone=everyone))
-
-
-@cli.group()
-def plugins() -> None:
-    """What can be published to, and gathered from."""
-
-
-@plugins.command("list")
-@as_json
-@click.pass_obj
-def list_plugins(context: Context, json_: bool) -> None:
-    """Every plugin, where it comes from, and whether it works.
-
-    \b
-    Example:  amplify plugins list
-    """
-    from amplify import registry
-
-    found = registry.load(context.root)
-    show_json(registry.as_json(found)) if json_ else show_lines(registry.table(found))
 
 
 @cli.command()

@@ -233,6 +233,15 @@ def load(root: Path) -> Settings:
     return parse(text, root)
 
 
+def disabled(root: Path) -> tuple[str, ...]:
+    """The names of the plugins that are not to be imported, as far as the settings can be read: mistakes in them are for `load`."""
+    try:
+        named = tomllib.loads((root / FILE).read_bytes().decode("utf-8-sig")).get("disable", [])
+    except (OSError, ValueError, RecursionError):
+        return ()
+    return tuple(one for one in named if isinstance(one, str)) if isinstance(named, list) else ()
+
+
 def parse(text: str, root: Path) -> Settings:
     """`text` as settings. Raises FolderError with every problem."""
     try:

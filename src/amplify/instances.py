@@ -97,8 +97,9 @@ def _each(
         if options is not None and not wrong:
             try:
                 yield make(table, kind, options)
-            except ValueError as error:
-                problems.append(lines.problem(at, "C14", f"{what} {table.name!r}: {error}"))
+            except (ValueError, AmplifyError) as error:
+                message, _, remedy = str(error).partition("\n")
+                problems.append(lines.problem(at, "C14", f"{what} {table.name!r}: {message}", remedy.strip()))
 
 
 def _unknown_sources(settings: Settings, found: Registry) -> Iterator[Problem]:

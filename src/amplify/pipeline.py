@@ -315,7 +315,7 @@ def carry_out(community: Community, prepared: Prepared, progress: Progress) -> R
 
 def put_into(community: Community, built: Built, out: Path, progress: Progress) -> MirrorStep:
     """The site in the folder `out`, and what that took."""
-    kinds = registry.load(community.settings.root, wanted={"folder"})
+    kinds = registry.load(community.settings.root, set(community.settings.disable) - {"folder"}, wanted={"folder"})
     table = Plugged(name="build", plugin="folder", options={"path": str(out)})
     one = instances.instance(table, kinds.channels["folder"], lending(community))
     assert isinstance(one.works, Mirror)  # noqa: S101 - a folder is one

@@ -1,7 +1,8 @@
 """Plugins: found in three places, loaded one at a time.
 
 Built in (`amplify.plugins`), the community's own (`plugins/*.py`), installed (entry-point group `amplify`). A plugin that
-breaks is a line in the report; only a community that uses it fails. There is no global plugin manager.
+breaks is a line in the report; only a community that uses it fails. There is no global plugin manager. A plugin that the
+settings disable is not even imported.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import pluggy
 
 import amplify.plugins
 from amplify.api import Channel, Hooks, SourceKind
-from amplify.config import FILE
+from amplify.config import CORE_KEYS, FILE
 from amplify.errors import FolderError, Problem
+from amplify.secret import hide
 
 K = TypeVar("K", Channel, SourceKind)
 From = Literal["built in", "community", "installed"]
@@ -37,10 +39,17 @@ class Plugin:
 
     name: str
     origin: From
+    where: str = ""
+    """The file, or the distribution that installed it."""
     manual: str = ""
     channels: tuple[Channel, ...] = ()
     sources: tuple[SourceKind, ...] = ()
     error: str = ""
+
+    @property
+    def kinds(self) -> tuple[Channel | SourceKind, ...]:
+        """Everything that it offers."""
+        return (*self.channels, *self.sources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,45 +68,59 @@ def load(root: Path, disable: Iterable[str] = (), wanted: Iterable[str] | None =
     """
     skip = frozenset(disable)
     plugins = list(_built_in(skip))
-    plugins += _own(root / "plugins", skip, {plugin.name for plugin in plugins})
-    offered = {kind.name for plugin in plugins for kind in plugin.channels} | {kind.name for plugin in plugins for kind in plugin.sources}
-    if wanted is None or not set(wanted) <= offered:
-        plugins += _installed(skip)
-    channels, sources = _kinds(plugins, "channels"), _kinds(plugins, "sources")
-    return Registry(plugins=tuple(plugins), channels=channels, sources=sources)
+    plugins += _own(root / "plugins", skip)
+    if wanted is None or not set(wanted) <= {kind.name for plugin in plugins for kind in plugin.kinds}:
+        plugins += _installed(skip, {plugin.name: plugin for plugin in plugins})
+    return Registry(plugins=tuple(plugins), channels=_kinds(plugins, "channels"), sources=_kinds(plugins, "sources"))
 
 
 def _built_in(skip: frozenset[str]) -> Iterator[Plugin]:
-    for module in pkgutil.iter_modules(amplify.plugins.__path__):
-        if module.name not in skip:
-            yield _loaded(module.name, "built in", partial(importlib.import_module, f"amplify.plugins.{module.name}"))
+    for name in _names_built_in():
+        if name not in skip:
+            yield _loaded(name, "built in", str(_built_in_file(name)), partial(importlib.import_module, f"amplify.plugins.{name}"))
 
 
-def _own(folder: Path, skip: frozenset[str], taken: set[str]) -> Iterator[Plugin]:
-    for path in sorted(folder.glob("*.py")):
-        name = path.stem
-        if name.startswith("_") or name in skip:
-            continue
-        if name in taken:
-            if _digest(path) != _digest(_built_in_file(name)):
-                message = f"a plugin called {name} is built in"
-                raise FolderError(
-                    [Problem(file=f"plugins/{path.name}", line=0, rule="C13", message=message, remedy="give yours another name")]
-                )
-            continue
-        yield _loaded(name, "community", partial(_from_file, path))
+def _names_built_in() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(amplify.plugins.__path__)]
 
 
 def _built_in_file(name: str) -> Path:
     return Path(next(iter(amplify.plugins.__path__))) / f"{name}.py"
 
 
-def _installed(skip: frozenset[str]) -> Iterator[Plugin]:
+def _own(folder: Path, skip: frozenset[str]) -> Iterator[Plugin]:
+    taken = _names_built_in()
+    for path in sorted(folder.glob("*.py")):
+        name = path.stem
+        if name.startswith("_") or name in skip:
+            continue
+        if name not in taken:
+            yield _loaded(name, "community", str(path), partial(_from_file, path))
+        elif _digest(path) != _digest(_built_in_file(name)):
+            raise _taken(
+                f"plugins/{path.name}", f"it has the name of the built-in plugin {name}, and is another one",
+                f"give yours another name:  mv plugins/{path.name} plugins/my_{path.name}",
+            )  # fmt: skip
+
+
+def _installed(skip: frozenset[str], others: dict[str, Plugin]) -> Iterator[Plugin]:
     from importlib.metadata import entry_points
 
-    for entry in entry_points(group="amplify"):
-        if entry.name not in skip:
-            yield _loaded(entry.name, "installed", entry.load)
+    for entry in sorted(entry_points(group="amplify"), key=lambda one: one.name):
+        if entry.name in skip:
+            continue
+        where = f"installed with {entry.dist.name}" if entry.dist else "installed"
+        if other := others.get(entry.name):
+            raise _taken(
+                FILE, f"two plugins are called {entry.name}: one is {where}, one is {other.origin} ({other.where})",
+                f"uninstall one of them:  pip uninstall {entry.dist.name if entry.dist else entry.name}",
+            )  # fmt: skip
+        others[entry.name] = _loaded(entry.name, "installed", where, entry.load)
+        yield others[entry.name]
+
+
+def _taken(file: str, message: str, remedy: str) -> FolderError:
+    return FolderError([Problem(file=file, line=0, rule="C13", message=message, remedy=remedy)])
 
 
 def _digest(path: Path) -> bytes:
@@ -115,7 +138,7 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
-def _loaded(name: str, origin: From, load_module: Callable[[], ModuleType]) -> Plugin:
+def _loaded(name: str, origin: From, where: str, load_module: Callable[[], ModuleType]) -> Plugin:
     try:
         with redirect_stdout(sys.stderr):
             module = load_module()
@@ -126,8 +149,10 @@ def _loaded(name: str, origin: From, load_module: Callable[[], ModuleType]) -> P
             channels = _offered(manager.hook.amplify_channels(), Channel)
             sources = _offered(manager.hook.amplify_sources(), SourceKind)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken plugin is one line, whatever it does
-        return Plugin(name=name, origin=origin, error=words(error))
-    return Plugin(name=name, origin=origin, manual=(module.__doc__ or "").strip(), channels=channels, sources=sources)
+        return Plugin(name=name, origin=origin, where=where, error=words(error))
+    manual = (module.__doc__ or "").strip()
+    nothing = "" if channels or sources else "it offers nothing: no function amplify_channels or amplify_sources is marked @hookimpl"
+    return Plugin(name=name, origin=origin, where=where, manual=manual, channels=channels, sources=sources, error=nothing)
 
 
 def _offered(found: Iterable[Iterable[object]], expected: type[K]) -> tuple[K, ...]:
@@ -136,16 +161,19 @@ def _offered(found: Iterable[Iterable[object]], expected: type[K]) -> tuple[K, .
     for kind in (kind for kinds in found for kind in kinds):
         if not isinstance(kind, expected):
             raise TypeError(f"it offers {type(kind).__name__} where {expected.__name__} is expected")
-        if not is_dataclass(kind.options):
-            raise TypeError(f"the options of {kind.name} are no dataclass")
-        get_type_hints(kind.options)
+        if not (is_dataclass(kind.options) and kind.options.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+            raise TypeError(f"the options of {kind.name} are no frozen dataclass")
+        if ours := get_type_hints(kind.options).keys() & CORE_KEYS:
+            raise TypeError(f"{kind.name} has the option {min(ours)}, which belongs to Amplify")
         offered.append(kind)
     return tuple(offered)
 
 
 def words(error: BaseException) -> str:
     """What broke, in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"it needs the Python module {error.name}, which is not installed here"
+    return hide(f"{type(error).__name__}: {error}").splitlines()[0]
 
 
 def _kinds(plugins: Iterable[Plugin], what: str) -> dict[str, Any]:
@@ -154,30 +182,8 @@ def _kinds(plugins: Iterable[Plugin], what: str) -> dict[str, Any]:
     for plugin in plugins:
         for kind in getattr(plugin, what):
             if kind.name in found:
-                message = f"the plugins {owner[kind.name].name} and {plugin.name} both offer {kind.name!r}"
-                raise FolderError(
-                    [Problem(file=FILE, line=0, rule="C13", message=message, remedy=f'write disable = ["{plugin.name}"] at the top')]
-                )
+                other = owner[kind.name]
+                message = f"the plugins {other.name} ({other.where}) and {plugin.name} ({plugin.where}) both offer {kind.name!r}"
+                raise _taken(FILE, message, f'write disable = ["{plugin.name}"] at the top')
             found[kind.name], owner[kind.name] = kind, plugin
     return found
-
-
-def table(found: Registry) -> Iterator[str]:
-    """A line for each plugin."""
-    for plugin in found.plugins:
-        kinds = ", ".join([*(f"channel {kind.name}" for kind in plugin.channels), *(f"source {kind.name}" for kind in plugin.sources)])
-        first = plugin.manual.split("\n", 1)[0]
-        yield f"{plugin.name:<16} {plugin.origin:<10} " + (f"BROKEN  {plugin.error}" if plugin.error else f"{kinds}: {first}")
-
-
-def as_json(found: Registry) -> dict[str, Any]:
-    """The same for programs: a row for each kind, and one for each plugin that could not be loaded."""
-    rows = [
-        {"name": kind.name, "kind": what, "from": plugin.origin, "error": None}
-        for plugin in found.plugins
-        for what, kinds in (("channel", plugin.channels), ("source", plugin.sources))
-        for kind in kinds
-    ]
-    return {
-        "plugins": rows + [{"name": one.name, "kind": None, "from": one.origin, "error": one.error} for one in found.plugins if one.error]
-    }
