@@ -23,21 +23,14 @@ import posixpath
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from pathlib import PurePosixPath
 from typing import BinaryIO, Literal
 
-from amplify.api import AmplifyError, Asset, Channel, Digest, Paused, Secret, Services, Transient, hookimpl
-
-LIST = ".amplify-files"
-"""In the folder there: `digest path` for what Amplify wrote; before files are touched, they are in it as `- path`."""
-_NEW, _PART = f"{LIST}.new", f"{LIST}.part"
-_AHEAD = 32
-"""So many changes are noted in the list at once, before the first of them is made: for each file it would take twice as long."""
+from amplify.api import Channel, ListedMirror, Paused, Secret, Services, Transient, hookimpl
 
 
 @dataclass(frozen=True)
@@ -57,10 +50,8 @@ class Options:
     timeout: float = 60
 
 
-class Ftp:
+class Ftp(ListedMirror):
     """A mirror of the site in a folder of another machine (RFC 959; RFC 4217 for the encryption)."""
-
-    local = False
 
     def __init__(self, options: Options, services: Services) -> None:
         if not re.fullmatch(r"[\w.:-]+", options.host):
@@ -69,33 +60,9 @@ class Ftp:
             raise ValueError('path is empty; name the folder that the web server shows, or write path = "." for where one arrives')
         self._options, self._folder = options, services.folder
 
-    def listing(self) -> Mapping[PurePosixPath, Digest]:
-        """What Amplify wrote there, as the list there says."""
-        with self._connected() as place:
-            return {PurePosixPath(path): Digest(digest) for path, digest in place.known().items()}
-
-    def read(self, path: PurePosixPath) -> bytes | None:
-        """A file's bytes, or None."""
-        with self._connected() as place:
-            return place.read(_inside(path))
-
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """One connection. Changes are noted there before they are made, and the list is put in order at the end."""
-        with self._connected() as place:
-            session = Session(place)
-            try:
-                yield session
-                session.flush()
-            except BaseException:
-                with contextlib.suppress(AmplifyError):
-                    session.close()
-                    place.remove(_PART)
-                raise
-            session.close()
-
-    @contextmanager
-    def _connected(self) -> Iterator[Place]:
+    def connected(self) -> Iterator[Place]:
+        """One connection, logged in."""
         options = self._options
         encrypted = (options.tls or ("none" if _loopback(options.host) else "required")) == "required"
         ftp = Encrypted(context=self._context) if encrypted else ftplib.FTP()  # noqa: S321 - where the settings say so
@@ -170,15 +137,6 @@ class Place:
         except ftplib.all_errors as error:
             raise Transient(f"{self._host}: {path}: {_words(error)}") from error
 
-    def known(self) -> dict[str, str]:
-        """What the list says: digests by path, "" where a change was begun. A line that leads elsewhere is nobody's."""
-        written = self.read(LIST)
-        if written is None:
-            written = self.read(_NEW) or b""
-        lines = written.decode("utf-8", "replace").split("\n")[:-1]
-        found = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
-        return {line[2]: line[1].strip("-") for line in found if line and _is_inside(line[2])}
-
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None: surely not there."""
         with self._about(path):
@@ -189,7 +147,7 @@ class Place:
                     return None
                 raise
 
-    def write(self, path: str, source: BinaryIO, temporary: str = _PART) -> None:
+    def write(self, path: str, source: BinaryIO, temporary: str) -> None:
         """A whole file: as `temporary`, then renamed."""
         new, target = self._at(temporary), self._at(path)
         with self._about(path):
@@ -253,61 +211,6 @@ class Place:
             return {line.partition(" ")[2] for line in self._receive("MLSD").decode("utf-8", "replace").splitlines()}
         except ftplib.error_perm:
             return {posixpath.basename(line) for line in self._receive("NLST -a").decode("utf-8", "replace").splitlines()}
-
-
-class Session:
-    """The folder there while it is being changed."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._known = place.known()
-        self._todo: list[tuple[str, Asset | None]] = []
-
-    def put(self, asset: Asset) -> None:
-        """Soon: with the next few changes, or when the session ends."""
-        self._add(_inside(asset.path), asset)
-
-    def remove(self, path: PurePosixPath) -> None:
-        """Likewise."""
-        self._add(_inside(path), None)
-
-    def _add(self, path: str, asset: Asset | None) -> None:
-        self._todo.append((path, asset))
-        if len(self._todo) == _AHEAD:
-            self.flush()
-
-    def flush(self) -> None:
-        """Note what is to change, then change it."""
-        todo, self._todo = self._todo, []
-        if not todo:
-            return
-        self._known |= {path: "" for path, _ in todo}
-        self.close()
-        for path, asset in todo:
-            if asset is None:
-                self._place.remove(path)
-                self._known.pop(path, None)
-            else:
-                with asset.source.open("rb") as source:
-                    self._place.write(path, source)
-                self._known[path] = asset.digest
-
-    def close(self) -> None:
-        """The list says what is there now."""
-        text = "".join(f"{digest or '-'} {path}\n" for path, digest in sorted(self._known.items()))
-        self._place.write(LIST, BytesIO(text.encode()), _NEW)
-
-
-def _inside(path: PurePosixPath) -> str:
-    if not _is_inside(str(path)):
-        raise AmplifyError(f"{str(path)!r} would lead out of the folder of the website; it was left alone")
-    return str(path)
-
-
-def _is_inside(path: str) -> bool:
-    pure = PurePosixPath(path)
-    ours = not pure.name or pure.name.startswith(LIST)
-    return not ours and not pure.is_absolute() and ".." not in pure.parts and all(one >= " " for one in path)
 
 
 def _loopback(host: str) -> bool:

@@ -22,24 +22,18 @@ import contextlib
 import posixpath
 import re
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from amplify.api import AmplifyError, Asset, Channel, Digest, MissingExtra, Paused, Secret, Services, Transient, hookimpl
+from amplify.api import Channel, ListedMirror, MissingExtra, Paused, Secret, Services, Transient, hookimpl
 
 if TYPE_CHECKING:
     from asyncssh import SFTPClient, SSHClient, SSHClientConnection, SSHKey
 
 T = TypeVar("T")
-LIST = ".amplify-files"
-"""In the folder there: `digest path` for what Amplify wrote; before files are touched, they are in it as `- path`."""
-_NEW, _PART = f"{LIST}.new", f"{LIST}.part"
-_AHEAD = 32
-"""So many changes are noted in the list at once, before the first of them is made."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +55,8 @@ class Options:
     timeout: float = 60
 
 
-class Sftp:
+class Sftp(ListedMirror):
     """A mirror of the site in a folder of another machine."""
-
-    local = False
 
     def __init__(self, options: Options, services: Services) -> None:
         if not re.fullmatch(r"[\w.:-]+", options.host):
@@ -75,33 +67,9 @@ class Sftp:
             raise ValueError("fingerprint begins with SHA256:")
         self._options, self._folder = options, services.folder
 
-    def listing(self) -> Mapping[PurePosixPath, Digest]:
-        """What Amplify wrote there, as the list there says."""
-        with self._connected() as place:
-            return {PurePosixPath(path): Digest(digest) for path, digest in place.do(place.known(), LIST).items()}
-
-    def read(self, path: PurePosixPath) -> bytes | None:
-        """A file's bytes, or None."""
-        with self._connected() as place:
-            return place.do(place.read(_inside(path)), str(path))
-
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """One connection. Changes are noted there before they are made, and the list is put in order at the end."""
-        with self._connected() as place:
-            session = Session(place)
-            try:
-                yield session
-                session.flush()
-            except BaseException:
-                with contextlib.suppress(AmplifyError):
-                    session.close()
-                    place.do(place.remove(_PART), _PART)
-                raise
-            session.close()
-
-    @contextmanager
-    def _connected(self) -> Iterator[Place]:
+    def connected(self) -> Iterator[Place]:
+        """One connection, logged in."""
         try:
             import asyncssh  # noqa: F401
         except ImportError as error:
@@ -128,7 +96,19 @@ class Place:
         self._root = ""
         self._folders: set[str] = set()
 
-    def do(self, work: Coroutine[Any, Any, T], about: str) -> T:
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None: surely not there."""
+        return self._do(self._read(path), path)
+
+    def write(self, path: str, source: BinaryIO, temporary: str) -> None:
+        """A whole file: as `temporary`, then renamed."""
+        self._do(self._write(path, source, temporary), path)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, and the folders that it leaves empty."""
+        self._do(self._remove(path), path)
+
+    def _do(self, work: Coroutine[Any, Any, T], about: str) -> T:
         """Wait for some work. What the server objects to is a Transient that names it and what it is about."""
         import asyncssh
 
@@ -224,17 +204,7 @@ class Place:
             self._line.close()
             await asyncio.wait_for(self._line.wait_closed(), 5)
 
-    async def known(self) -> dict[str, str]:
-        """What the list says: digests by path, "" where a change was begun. A line that leads elsewhere is nobody's."""
-        written = await self.read(LIST)
-        if written is None:
-            written = await self.read(_NEW) or b""
-        lines = written.decode("utf-8", "replace").split("\n")[:-1]
-        found = (re.fullmatch(r"(-|[0-9a-f]{32}) (.+)", line) for line in lines)
-        return {line[2]: line[1].strip("-") for line in found if line and _is_inside(line[2])}
-
-    async def read(self, path: str) -> bytes | None:
-        """A file's bytes; None: surely not there."""
+    async def _read(self, path: str) -> bytes | None:
         import asyncssh
 
         try:
@@ -244,8 +214,7 @@ class Place:
             return None
         return data
 
-    async def write(self, path: str, source: BinaryIO, new: str = _PART) -> None:
-        """A whole file: as `new`, then renamed."""
+    async def _write(self, path: str, source: BinaryIO, new: str) -> None:
         await self._make(posixpath.dirname(self._at(path)))
         async with self._sftp.open(self._at(new), "wb") as file:
             while piece := source.read(1 << 20):
@@ -267,8 +236,7 @@ class Place:
             await self._sftp.makedirs(folder, exist_ok=True)
         self._folders.add(folder)
 
-    async def remove(self, path: str) -> None:
-        """Remove a file, and the folders that it leaves empty."""
+    async def _remove(self, path: str) -> None:
         import asyncssh
 
         with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
@@ -280,61 +248,6 @@ class Place:
 
     def _at(self, path: str) -> str:
         return posixpath.join(self._root, path)
-
-
-class Session:
-    """The folder there while it is being changed."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._known = place.do(place.known(), LIST)
-        self._todo: list[tuple[str, Asset | None]] = []
-
-    def put(self, asset: Asset) -> None:
-        """Soon: with the next few changes, or when the session ends."""
-        self._add(_inside(asset.path), asset)
-
-    def remove(self, path: PurePosixPath) -> None:
-        """Likewise."""
-        self._add(_inside(path), None)
-
-    def _add(self, path: str, asset: Asset | None) -> None:
-        self._todo.append((path, asset))
-        if len(self._todo) == _AHEAD:
-            self.flush()
-
-    def flush(self) -> None:
-        """Note what is to change, then change it."""
-        todo, self._todo = self._todo, []
-        if not todo:
-            return
-        self._known |= {path: "" for path, _ in todo}
-        self.close()
-        for path, asset in todo:
-            if asset is None:
-                self._place.do(self._place.remove(path), path)
-                self._known.pop(path, None)
-            else:
-                with asset.source.open("rb") as source:
-                    self._place.do(self._place.write(path, source), path)
-                self._known[path] = asset.digest
-
-    def close(self) -> None:
-        """The list says what is there now."""
-        text = "".join(f"{digest or '-'} {path}\n" for path, digest in sorted(self._known.items()))
-        self._place.do(self._place.write(LIST, BytesIO(text.encode()), _NEW), LIST)
-
-
-def _inside(path: PurePosixPath) -> str:
-    if not _is_inside(str(path)):
-        raise AmplifyError(f"{str(path)!r} would lead out of the folder of the website; it was left alone")
-    return str(path)
-
-
-def _is_inside(path: str) -> bool:
-    pure = PurePosixPath(path)
-    ours = not pure.name or pure.name.startswith(LIST)
-    return not ours and not pure.is_absolute() and ".." not in pure.parts and all(one >= " " for one in path)
 
 
 @hookimpl

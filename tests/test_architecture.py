@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = (
     ("errors", "model", "secret", "headers"),
-    ("times", "text", "colour", "fronts", "samples", "vault", "apart"),
+    ("times", "text", "colour", "fronts", "samples", "vault", "apart", "listed"),
     ("validate", "calendar", "questions", "rss", "guard"),
     ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity"),
     ("reading", "registry", "render", "select", "people", "inbox"),

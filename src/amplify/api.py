@@ -28,6 +28,7 @@ import pluggy
 from amplify.errors import AmplifyError, DeliveryError, MissingExtra, Paused, Permanent, Transient, Unknown, Unreadable, Unsure
 from amplify.frontmatter import Broken, split
 from amplify.headers import named_header, words_header
+from amplify.listed import ListedMirror, Place
 from amplify.model import Asset, Bookmark, Delivery, Digest, Kind, Media, Message, Offer, Receipt, Recipient
 from amplify.secret import Secret
 from amplify.times import parse_moment
@@ -45,6 +46,7 @@ __all__ = [
     "Digest",
     "Http",
     "Kind",
+    "ListedMirror",
     "Media",
     "Message",
     "Mirror",
@@ -53,6 +55,7 @@ __all__ = [
     "Offer",
     "Paused",
     "Permanent",
+    "Place",
     "Receipt",
     "Recipient",
     "Response",
