@@ -12,6 +12,10 @@ gets them, over one or more connections:
     password = "env:MAIL_PASSWORD"
     publishes = ["edition"]
     per_day = 100
+    per_day_to = { "gmail.com" = 50 }
+
+`per_day` is what your provider lets you send in any 24 hours; `per_day_to` is how many of those go to addresses at one
+domain, for places that grow suspicious of much mail at once. What is left goes with the next `amplify publish` after that.
 
 The line to the server is encrypted (`tls = "required"`), but for a server on this computer. What the server answers is
 sorted: "no such user" strikes an address off, "come back later" is tried again, and whatever is about the sender (a quota,
@@ -28,7 +32,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -78,6 +82,7 @@ class Options:
     per_second: float | None = None
     per_hour: int | None = None
     per_day: int | None = None
+    per_day_to: Mapping[str, int] = field(default_factory=dict)
     timeout: float = 60
     final_timeout: float = 600
 
@@ -135,6 +140,7 @@ class Server:
         self.traits = Traits(
             form="mail", audience="subscribers", connections=options.connections, per_second=options.per_second,
             per_hour=options.per_hour, per_day=options.per_day,
+            per_day_to={domain.lower(): limit for domain, limit in options.per_day_to.items()},
         )  # fmt: skip
 
     @contextmanager
@@ -481,8 +487,8 @@ def _parted(value: str) -> tuple[str, str]:
 
 
 def _filled(value: str, values: Mapping[str, str]) -> str:
-    for field, one in values.items():
-        value = value.replace(field, one)
+    for token, one in values.items():
+        value = value.replace(token, one)
     return value
 
 

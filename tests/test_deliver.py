@@ -230,15 +230,35 @@ class TestTheSender:
         assert len({*first.sent, *second.sent}) == 5
         assert stage.stopped == ""
 
+    def test_a_limit_for_a_domain_leaves_the_rest_for_tomorrow(self, stage: Stage) -> None:
+        counts = stage.announce(Scripted(), limits=Pace(left_to={"example.org": 3}))
+
+        assert (counts, stage.stopped) == ({State.DELIVERED: 3, State.PLANNED: 2}, LIMIT_REACHED)
+
+    def test_a_limit_for_a_domain_that_nobody_reaches_is_none(self, stage: Stage) -> None:
+        assert stage.announce(Scripted(), limits=Pace(left_to={"example.org": 6, "b.example": 0})) == {State.DELIVERED: 5}
+        assert stage.stopped == ""
+
+    def test_a_full_domain_does_not_go_when_it_was_put_off_either(self, stage: Stage) -> None:
+        stage.announce(Scripted(answers={"bob": raises(Transient("450", wait=60))}))
+
+        later = NOW + timedelta(minutes=2)
+        assert stage.announce(Scripted(), later, Pace(left_to={"example.org": 0})) == {State.DELIVERED: 4, State.DEFERRED: 1}
+
     def test_what_was_sent_in_the_last_day_counts(self) -> None:
         traits = Traits(form="mail", audience="subscribers", per_day=100)
 
-        assert pace(traits, 97) == Pace(left=3)
+        assert pace(traits, lambda _: 97) == Pace(left=3)
+
+    def test_what_went_to_a_domain_counts_for_it_alone(self) -> None:
+        traits = Traits(form="mail", audience="subscribers", per_day_to={"a.example": 50, "b.example": 20})
+
+        assert pace(traits, {"a.example": 20, "b.example": 30}.__getitem__) == Pace(left_to={"a.example": 30, "b.example": 0})
 
     def test_an_hours_limit_is_spread_over_the_hour(self, stage: Stage) -> None:
         traits = Traits(form="mail", audience="subscribers", per_hour=360, per_second=5)
 
-        stage.announce(Scripted(), limits=pace(traits, 0))
+        stage.announce(Scripted(), limits=pace(traits, lambda _: 0))
 
         assert stage.slept == [10.0] * 5
 

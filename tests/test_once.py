@@ -199,6 +199,27 @@ class TestTheAudience:
         assert "4 today, 2 tomorrow" in ran.out
         assert states(joy) == {"delivered": 4, "planned": 2}
 
+    def test_gets_a_limit_for_a_domain(self, joy: Community, peer: Peer) -> None:
+        joy.subscribed("a@busy.example", "b@Busy.Example", "c@busy.example", "z@other.example")
+        joy.write({"amplify.toml": settings(peer, 'per_day_to = { "Busy.example" = 1, "other.example" = 9 }')})
+
+        ran = joy.run("publish", "--yes")
+
+        assert "busy.example: 1 today, 1 tomorrow, 1 in 1 more day: 1 a day is the limit" in ran.out
+        assert "other.example" not in ran.out
+        assert "today's limit is reached" in ran.out
+        assert Counter(peer.recipients()) == Counter([*PEOPLE, "a@busy.example", "z@other.example"])
+        assert (ran.status, states(joy)) == (0, {"delivered": 8, "planned": 2})
+
+    def test_goes_on_within_the_limit_for_a_domain(self, joy: Community, peer: Peer) -> None:
+        joy.write({"amplify.toml": settings(peer, 'per_day_to = { "example.org" = 4 }')})
+        joy.run("publish", "--yes")
+
+        ran = joy.run("publish", "--yes")
+
+        assert "example.org: 0 today, 2 tomorrow: 4 a day is the limit" in ran.out
+        assert states(joy) == {"delivered": 4, "planned": 2}
+
 
 class TestTests:
     def test_go_to_whom_is_named_and_count_for_nothing(self, joy: Community, peer: Peer) -> None:

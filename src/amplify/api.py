@@ -126,6 +126,8 @@ class Traits:
     """Spread evenly over the hour."""
     per_day: int | None = None
     """In any 24 hours; what is left goes on the next day."""
+    per_day_to: Mapping[str, int] = field(default_factory=dict)
+    """The same for single domains of addresses, in small letters."""
 
 
 class Source(Protocol):

@@ -16,7 +16,7 @@ from amplify.errors import AmplifyError, Paused, Permanent, Transient, Unknown, 
 from amplify.model import Announcement, Delivery, Message, MirrorStep, Receipt, Recipient, State
 from amplify.plan import in_order
 from amplify.secret import hide
-from amplify.store import Outcome, Store
+from amplify.store import Outcome, Quota, Store
 
 Progress = Callable[[str, int, int], None]
 """What is going on, how much of it is done, and how much there is."""
@@ -75,16 +75,24 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast a channel may go: `interval` seconds between two deliveries, at most `left` more today (None: any number)."""
+    """How fast a channel may go: `interval` seconds between two deliveries, at most `left` more today (None: any number).
+
+    `left_to`: at most so many more today to addresses at each of these domains.
+    """
 
     interval: float = 0
     left: int | None = None
+    left_to: Mapping[str, int] = field(default_factory=dict)
 
 
-def pace(traits: Traits, sent_today: int) -> Pace:
-    """The limits of a channel as they stand now."""
+def pace(traits: Traits, sent_today: Callable[[str], int]) -> Pace:
+    """The limits of a channel as they stand now. `sent_today`: how many went to a domain ("" is everyone)."""
     intervals = (1 / traits.per_second if traits.per_second else 0, 3600 / traits.per_hour if traits.per_hour else 0)
-    return Pace(interval=max(intervals), left=None if traits.per_day is None else max(0, traits.per_day - sent_today))
+    return Pace(
+        interval=max(intervals),
+        left=None if traits.per_day is None else max(0, traits.per_day - sent_today("")),
+        left_to={domain: max(0, limit - sent_today(domain)) for domain, limit in traits.per_day_to.items()},
+    )
 
 
 def announce(job: Job, works: Announcer, store: Store, pace: Pace, world: World, progress: Progress) -> str:
@@ -94,10 +102,11 @@ def announce(job: Job, works: Announcer, store: Store, pace: Pace, world: World,
     Interrupted, it waits for what is in flight, writes that down, and raises KeyboardInterrupt.
     """
     counts = job.announcement.counts
-    run = _Run(left=pace.left, total=sum(counts.get(state, 0) for state in (State.PLANNED, State.DEFERRED)))
+    total = sum(counts.get(state, 0) for state in (State.PLANNED, State.DEFERRED))
+    run = _Run(left=pace.left, quota=Quota(dict(pace.left_to)), total=total)
     with _noticing_ctrl_c(run), _Connections(works, job.message, works.traits.connections, world.clock) as connections:
         while True:
-            claims = store.advance(job.announcement, run.take(), run.room(works.traits.connections, pace), world.clock())
+            claims = store.advance(job.announcement, run.take(), run.room(works.traits.connections, pace), world.clock(), run.quota)
             run.flying += len(claims)
             for claim in claims:
                 connections.submit(replace(claim, values=job.values(claim.recipient)))
@@ -109,7 +118,8 @@ def announce(job: Job, works: Announcer, store: Store, pace: Pace, world: World,
             progress(job.announcement.channel, run.done, run.total)
     if run.stopped == _INTERRUPTED:
         raise KeyboardInterrupt
-    return run.stopped or (LIMIT_REACHED if run.left == 0 and run.done < run.total else "")
+    reached = run.left == 0 or run.quota.full
+    return run.stopped or (LIMIT_REACHED if reached and run.done < run.total else "")
 
 
 LIMIT_REACHED = "today's limit is reached"
@@ -121,6 +131,7 @@ class _Run:
     """How far one run has come."""
 
     left: int | None
+    quota: Quota
     total: int
     done: int = 0
     flying: int = 0

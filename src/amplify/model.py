@@ -528,6 +528,16 @@ class MirrorStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """Of those left, `left` have addresses at `domain`; `today` of them may still go now, and `per_day` in any 24 hours."""
+
+    domain: str
+    left: int
+    today: int
+    per_day: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnnounceStep:
     """A publication that a channel sends, in its `form`: `opens` now, or goes on.
 
@@ -545,6 +555,7 @@ class AnnounceStep:
     changed: bool
     per_day: int | None = None
     today: int | None = None
+    limits: tuple[Limit, ...] = ()
     form: Literal["mail", "post", "article"] = "mail"
 
 

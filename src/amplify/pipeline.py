@@ -32,7 +32,7 @@ from amplify.deliver import LIMIT_REACHED, Job, Pace, Progress, World
 from amplify.errors import AmplifyError, Busy, FolderError, Problem
 from amplify.http import agent, guarded
 from amplify.instances import Instance
-from amplify.model import Announcement, AnnounceStep, Content, Message, MirrorStep, Plan, Site, State
+from amplify.model import Announcement, AnnounceStep, Content, Limit, Message, MirrorStep, Plan, Site, State
 from amplify.pages import Views
 from amplify.plan import Outlet, Wanted
 from amplify.render import Renderer
@@ -214,6 +214,7 @@ def prepare(community: Community, options: Options) -> Prepared:
         community.settings,
         _wanted(built.selection, options),
     )
+    plan = _with_limits(community, plan, made)
     if not planning.nothing_to_do(plan):
         _judge(community, built, plan)
     if any(not step.rehearsal for step in plan.announce):
@@ -274,8 +275,28 @@ def pace(community: Community, one: Instance) -> Pace:
     """How fast a channel may go now."""
     assert isinstance(one.works, Announcer)  # noqa: S101 - the caller asked
     traits = one.works.traits
-    sent = community.store.sent_since(one.table.name, community.clock() - _A_DAY) if traits.per_day else 0
-    return deliver.pace(traits, sent)
+    since = community.clock() - _A_DAY
+    return deliver.pace(traits, lambda domain: community.store.sent_since(one.table.name, since, domain))
+
+
+def _with_limits(community: Community, plan: Plan, made: Iterable[Instance]) -> Plan:
+    """The plan with what the limits for single domains make of it."""
+    limited = {one.table.name: one for one in made if isinstance(one.works, Announcer) and one.works.traits.per_day_to}
+    steps = (replace(step, limits=_limits(community, step, limited[step.channel])) if step.channel in limited else step
+             for step in plan.announce)  # fmt: skip
+    return replace(plan, announce=tuple(steps))
+
+
+def _limits(community: Community, step: AnnounceStep, one: Instance) -> tuple[Limit, ...]:
+    assert isinstance(one.works, Announcer)  # noqa: S101 - the caller looked
+    store, today, audience = community.store, pace(community, one).left_to, step.publication.audience or one.table.audience
+    return tuple(
+        Limit(
+            domain=domain, per_day=per_day, today=today[domain],
+            left=store.audience(audience, domain) if step.opens else store.left_at(step.publication.key, step.channel, domain),
+        )
+        for domain, per_day in one.works.traits.per_day_to.items()
+    )  # fmt: skip
 
 
 # -- carrying it out -----------------------------------------------------------------------------------------------

@@ -131,6 +131,9 @@ def _mail(step: AnnounceStep, built: Built, settings: Settings, left: Mapping[st
         yield _row("not to", ", ".join(missing))
     if step.per_day is not None and step.today is not None and step.left > step.today:
         yield _row("when", _days(step.left, step.today, step.per_day))
+    for limit in step.limits:
+        if limit.left > limit.today:
+            yield _row("when", f"{limit.domain}: {_days(limit.left, limit.today, limit.per_day)}")
     if step.doubt:
         yield _row("unsure", f"{people(step.doubt)}: {step.channel} is asked whether they have it")
     if step.changed:

@@ -18,7 +18,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
@@ -97,6 +97,27 @@ class Outcome:
     receipt: Receipt | None = None
     gone: bool = False
     """There is no such address: it is struck off the list."""
+
+
+@dataclass(slots=True)
+class Quota:
+    """How many more one run may send to addresses at each domain that has a limit, and how far down the list it has looked."""
+
+    left: dict[str, int] = field(default_factory=dict)
+    seen: int = 0
+
+    @property
+    def full(self) -> list[str]:
+        """Domains to which nothing more may go."""
+        return [domain for domain, left in self.left.items() if left <= 0]
+
+    def allows(self, address: str) -> bool:
+        """Whether one more may go to an address; counts it."""
+        domain = address.rpartition("@")[2].lower()
+        if domain not in self.left:
+            return True
+        self.left[domain] -= 1
+        return self.left[domain] >= 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,9 +319,10 @@ class Store:
             )
             return changed.rowcount > 0
 
-    def audience(self, tag: str = "") -> int:
-        """How many would get a mail to `tag` ("" is everyone)."""
-        return int(self._db.execute(f"SELECT count(*) FROM subscriber WHERE {_AUDIENCE}", {"tag": tag}).fetchone()[0])
+    def audience(self, tag: str = "", domain: str = "") -> int:
+        """How many would get a mail to `tag` ("" is everyone); only those with addresses at a domain."""
+        who = f"SELECT count(*) FROM subscriber WHERE {_AUDIENCE} AND (:domain = '' OR {_AT.format('address')} = :domain)"
+        return int(self._db.execute(who, {"tag": tag, "domain": domain}).fetchone()[0])
 
     def people(self) -> Mapping[str, int]:
         """Subscribers by status."""
@@ -373,11 +395,13 @@ class Store:
             )  # fmt: skip
             return moved.rowcount
 
-    def advance(self, announcement: Announcement, outcomes: Sequence[Outcome], room: int, now: datetime) -> tuple[Delivery, ...]:
+    def advance(
+        self, announcement: Announcement, outcomes: Sequence[Outcome], room: int, now: datetime, quota: Quota | None = None
+    ) -> tuple[Delivery, ...]:
         """Write what came in and claim at most `room` more, in one commit. Who left meanwhile is skipped."""
         with self.commit() as db:
             self._settle(db, outcomes, now)
-            claimed = self._claim(db, announcement, room, now)
+            claimed = self._claim(db, announcement, room, now, quota or Quota())
             if not claimed:
                 db.execute(
                     "UPDATE announcement SET closed_at = ? WHERE id = ? AND closed_at IS NULL"
@@ -401,17 +425,20 @@ class Store:
             [(one.delivery,) for one in outcomes if one.gone],
         )
 
-    def _claim(self, db: sqlite3.Connection, announcement: Announcement, room: int, now: datetime) -> tuple[Delivery, ...]:
+    def _claim(self, db: sqlite3.Connection, announcement: Announcement, room: int, now: datetime, quota: Quota) -> tuple[Delivery, ...]:
         claimed: list[Delivery] = []
         at = iso(now)
         for due in (_PLANNED, _PUT_OFF):
             while len(claimed) < room:
-                rows = db.execute(due, {"id": announcement.id, "now": at, "room": room - len(claimed)}).fetchall()
+                where = {"id": announcement.id, "now": at, "seen": quota.seen, "full": json.dumps(quota.full)}
+                rows = db.execute(due, {**where, "room": room - len(claimed)}).fetchall()
                 if not rows:
                     break
                 gone = [(at, row[0]) for row in rows if row[1] and row[7] != "active"]
                 db.executemany("UPDATE delivery SET state = 'skipped', reason = 'left', changed_at = ? WHERE id = ?", gone)
-                ready = [row for row in rows if not row[1] or row[7] == "active"]
+                ready = [row for row in rows if not row[1] or (row[7] == "active" and quota.allows(row[3]))]
+                if quota.left and due is _PLANNED:
+                    quota.seen = rows[-1][0]
                 db.executemany(
                     "UPDATE delivery SET state = 'sending', attempts = attempts + 1, worker = 'main', changed_at = ? WHERE id = ?",
                     [(at, row[0]) for row in ready],
@@ -515,15 +542,27 @@ class Store:
             self._settle(db, [outcome], now)
             self._decided(db, delivery.id, was, outcome.state, who, reason, now)
 
-    def sent_since(self, channel: str, since: datetime) -> int:
-        """How many deliveries the channel really made since then, those in doubt included."""
+    def sent_since(self, channel: str, since: datetime, domain: str = "") -> int:
+        """How many deliveries the channel really made since then, those in doubt included; only those to a domain."""
+        deliveries = (
+            "SELECT count(*) FROM delivery d JOIN announcement a ON a.id = d.announcement LEFT JOIN subscriber s ON s.id = d.recipient"
+            " WHERE a.channel = :channel AND a.rehearsal = 0 AND d.state IN ('delivered', 'in doubt') AND d.changed_at >= :since"
+            f" AND (:domain = '' OR {_AT.format('s.address')} = :domain)"
+        )
+        tests = (
+            f"SELECT count(*) FROM test WHERE channel = :channel AND at >= :since AND (:domain = '' OR {_AT.format('address')} = :domain)"
+        )
+        asked = {"channel": channel, "since": iso(since), "domain": domain}
+        return sum(int(self._db.execute(query, asked).fetchone()[0]) for query in (deliveries, tests))
+
+    def left_at(self, publication: Key, channel: str, domain: str) -> int:
+        """How many of a real announcement are still to be sent to addresses at a domain."""
         row = self._db.execute(
-            "SELECT count(*) FROM delivery d JOIN announcement a ON a.id = d.announcement"
-            " WHERE a.channel = ? AND a.rehearsal = 0 AND d.state IN ('delivered', 'in doubt') AND d.changed_at >= ?",
-            (channel, iso(since)),
-        ).fetchone()
-        tests = self._db.execute("SELECT count(*) FROM test WHERE channel = ? AND at >= ?", (channel, iso(since))).fetchone()
-        return int(row[0]) + int(tests[0])
+            "SELECT count(*) FROM delivery d JOIN announcement a ON a.id = d.announcement JOIN subscriber s ON s.id = d.recipient"
+            " WHERE a.publication = ? AND a.channel = ? AND a.rehearsal = 0 AND d.state IN ('planned', 'sending', 'deferred')"
+            f" AND {_AT.format('s.address')} = ?", (publication, channel, domain),
+        ).fetchone()  # fmt: skip
+        return int(row[0])
 
     def next_try(self, announcement: Announcement) -> datetime | None:
         """When the earliest of the deferred may be tried again."""
@@ -544,9 +583,11 @@ _AUDIENCE = "status = 'active' AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each
 _OPEN = "state IN ('planned', 'sending', 'deferred', 'in doubt', 'waiting')"
 _COLUMNS = "d.id, d.recipient, d.attempts, s.address, s.name, s.language, s.token, s.status"
 _DELIVERIES = f"SELECT {_COLUMNS} FROM delivery d LEFT JOIN subscriber s ON s.id = d.recipient WHERE d.announcement = :id"
-_PLANNED = f"{_DELIVERIES} AND d.state = 'planned' ORDER BY d.id LIMIT :room"
-"""In the order of the index, so that it costs the same however many are left."""
-_PUT_OFF = f"{_DELIVERIES} AND d.state = 'deferred' AND coalesce(d.not_before, '') <= :now ORDER BY d.id LIMIT :room"
+_AT = "lower(substr({0}, instr({0}, '@') + 1))"
+_NOT_FULL = f"(:full = '[]' OR coalesce({_AT.format('s.address')}, '') NOT IN (SELECT value FROM json_each(:full)))"
+_PLANNED = f"{_DELIVERIES} AND d.state = 'planned' AND d.id > :seen AND {_NOT_FULL} ORDER BY d.id LIMIT :room"
+"""In the order of the index, and never back, so that it costs the same however many are left."""
+_PUT_OFF = f"{_DELIVERIES} AND d.state = 'deferred' AND coalesce(d.not_before, '') <= :now AND {_NOT_FULL} ORDER BY d.id LIMIT :room"
 
 
 def _delivery(announcement: Announcement, row: tuple[object, ...]) -> Delivery:
