@@ -165,6 +165,14 @@ class Server:
         """A mail server cannot be asked what became of a message (RFC 1047)."""
         raise Unknown("a mail server cannot be asked what became of a message")
 
+    def check(self) -> str:
+        """Connect, encrypt and log in; nothing is sent."""
+        line = Line(self._where, "")
+        try:
+            return line.check()
+        finally:
+            line.close()
+
 
 @dataclass(frozen=True)
 class Where:
@@ -240,6 +248,13 @@ class Line:
         except Lost as lost:
             self._drop()
             raise Transient(str(lost)) from lost
+
+    def check(self) -> str:
+        """Open the line; what worked. Raises Paused."""
+        self._smtp = self._open()
+        encrypted = "the line is encrypted" if self._where.encrypted else "the line is not encrypted"
+        known = ", and the user name and password are accepted" if self._where.password else ", and nobody had to log in"
+        return f"{self._where.host} answers, {encrypted}{known}"
 
     def _transaction(self, address: str, data: bytes) -> str:
         smtp = self._smtp = self._smtp or self._open()
@@ -331,7 +346,7 @@ class Line:
                 smtp.starttls(context=context)
                 smtp.ehlo()
             if where.password:
-                smtp.login(where.username, where.password.reveal())
+                _log_in(smtp, where, where.password)
         except BaseException:
             smtp.close()
             raise
@@ -351,6 +366,13 @@ class Line:
         if self._smtp is not None:
             self._smtp.close()
             self._smtp = None
+
+
+def _log_in(smtp: smtplib.SMTP, where: Where, password: Secret) -> None:
+    if not smtp.has_extn("auth"):
+        remedy = "take username and password out" if where.encrypted else 'write tls = "required"'
+        raise Paused(f"{where.host} lets nobody log in on this line; {remedy}")
+    smtp.login(where.username, password.reveal())
 
 
 def _context(where: Where) -> ssl.SSLContext:

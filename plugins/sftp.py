@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from amplify.api import Channel, ListedMirror, MissingExtra, Paused, Secret, Services, Transient, hookimpl
+from amplify.api import Channel, ListedMirror, MissingExtra, Paused, Secret, Services, Stranger, Transient, hookimpl
 
 if TYPE_CHECKING:
     from asyncssh import SFTPClient, SSHClient, SSHClientConnection, SSHKey
@@ -133,7 +133,8 @@ class Place:
         try:
             self._wait(self._connect())
         except asyncssh.HostKeyNotVerifiable as error:
-            raise Paused(self._stranger()) from error
+            known = "" if self._options.fingerprint else self._shown
+            raise Stranger(self._stranger(), known) from error
         except asyncssh.PermissionDenied as error:
             raise Paused(f"{host} does not accept the user name with this password or key: {error}") from error
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:

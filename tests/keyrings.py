@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keyring
 from keyring.backend import KeyringBackend
@@ -27,6 +30,23 @@ class Memory(KeyringBackend):
 
     def delete_password(self, service: str, username: str) -> None:
         del self.kept[service, username]
+
+
+class InFile(Memory):
+    """One that another process can read: it is kept in the file that the variable `KEYRING_FILE` names."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self.kept = self._read()
+        return super().get_password(service, username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept = self._read()
+        super().set_password(service, username, password)
+        Path(os.environ["KEYRING_FILE"]).write_text(json.dumps([[*key, value] for key, value in self.kept.items()]))
+
+    def _read(self) -> dict[tuple[str, str], str]:
+        file = Path(os.environ["KEYRING_FILE"])
+        return {(service, name): value for service, name, value in json.loads(file.read_text())} if file.exists() else {}
 
 
 @contextmanager

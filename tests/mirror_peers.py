@@ -196,7 +196,7 @@ def ftp(root: Path, *, old: bool = False, tls: bool = False) -> Iterator[Peer]:
     if old:
         mine["proto_cmds"] = {name: about for name, about in FTPHandler.proto_cmds.items() if name != "MLSD"}
     if tls:
-        _certificate(peer.certificate)
+        certificate(peer.certificate)
         mine["certfile"] = str(peer.certificate)
     handler = type("Answers", (_EncryptedAnswers if tls else _Answers,), mine)
     server = FTPServer(("127.0.0.1", 0), handler, ioloop=IOLoop())
@@ -223,7 +223,7 @@ def _turning(turn: Callable[[], object]) -> Iterator[None]:
         thread.join()
 
 
-def _certificate(path: Path) -> None:
+def certificate(path: Path) -> None:
     """A key and a certificate that it signed itself, for 127.0.0.1."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     now = datetime.now(UTC)

@@ -60,8 +60,11 @@ class _Handler(socketserver.StreamRequestHandler):
             peer.connections += 1
         try:
             self._talk(peer)
-        except (ConnectionError, ValueError):
+        except (ConnectionError, ValueError, ssl.SSLError):
             return
+        finally:
+            if isinstance(self.connection, ssl.SSLSocket):
+                self.connection.close()
 
     def say(self, peer: Peer, stage: str, usual: str) -> str:
         text = peer.answer(stage, usual)

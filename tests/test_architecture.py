@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LEVELS = (
     ("errors", "model", "secret", "headers"),
-    ("times", "text", "colour", "fronts", "samples", "vault", "apart", "listed"),
+    ("times", "text", "colour", "fronts", "samples", "vault", "providers", "apart", "listed"),
     ("validate", "calendar", "questions", "rss", "guard"),
     ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity"),
     ("reading", "registry", "render", "select", "people", "inbox"),
@@ -19,12 +19,13 @@ LEVELS = (
     ("word_rules", "feed_rules", "mail_rules"),
     ("site", "compose", "deliver", "rules", "state"),
     ("online",),
+    ("connect",),
     ("pipeline",),
     ("mailing", "intake"),
     ("say", "say_inbox", "desk"),
     ("preview",),
     ("cli_base",),
-    ("cli_inbox", "cli_list", "cli_mail", "cli_plugins", "cli_state"),
+    ("cli_connect", "cli_inbox", "cli_list", "cli_mail", "cli_plugins", "cli_state"),
     ("cli",),
     ("__main__",),
 )

@@ -25,7 +25,18 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import pluggy
 
-from amplify.errors import AmplifyError, DeliveryError, MissingExtra, Paused, Permanent, Transient, Unknown, Unreadable, Unsure
+from amplify.errors import (
+    AmplifyError,
+    DeliveryError,
+    MissingExtra,
+    Paused,
+    Permanent,
+    Stranger,
+    Transient,
+    Unknown,
+    Unreadable,
+    Unsure,
+)
 from amplify.frontmatter import Broken, split
 from amplify.headers import named_header, words_header
 from amplify.listed import ListedMirror, Place
@@ -41,6 +52,7 @@ __all__ = [
     "Asset",
     "Bookmark",
     "Channel",
+    "Checked",
     "Delivery",
     "DeliveryError",
     "Digest",
@@ -63,6 +75,7 @@ __all__ = [
     "Services",
     "Source",
     "SourceKind",
+    "Stranger",
     "Traits",
     "Transient",
     "Unknown",
@@ -176,6 +189,14 @@ class Announcer(Protocol):
 
     def find(self, delivery: Delivery, message: Message) -> Receipt | None:
         """Whether it arrived: a receipt, or None for *surely not there*. Raises Unknown."""
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """An announcer that can be tried without sending anything: `amplify connect` does."""
+
+    def check(self) -> str:
+        """Connect and log in; what worked, in words. Raises Paused or Transient."""
 
 
 def single(deliver: Callable[[Delivery, Message], Receipt], message: Message) -> AbstractContextManager[Callable[[Delivery], Receipt]]:

@@ -16,8 +16,9 @@ from typing import Any
 import click
 
 from amplify import __version__
-from amplify.cli_base import Amplify, Context, as_json, progress, show_json, show_lines
+from amplify.cli_base import Amplify, Context, as_json, ask, progress, show_json, show_lines
 from amplify.cli_inbox import add, gather, review
+from amplify.cli_connect import connect
 from amplify.cli_list import subscribers
 from amplify.cli_mail import resend, resolve, test
 from amplify.cli_plugins import plugins
@@ -48,7 +49,7 @@ def cli(context: click.Context, root: Path, verbose: bool, debug: bool) -> None:
     context.obj = Context(root=root, verbose=verbose, debug=debug)
 
 
-for _command in (add, gather, plugins, resend, resolve, review, state, subscribers, test):
+for _command in (add, connect, gather, plugins, resend, resolve, review, state, subscribers, test):
     cli.add_command(_command)
 
 
@@ -82,22 +83,8 @@ def _asked(given: dict[str, str], target: Path) -> dict[str, str]:
     answers = dict(given)
     for question in questions.QUESTIONS:
         if not answers.get(question.key):
-            default = question.default() or (scaffold.name_of(target) if question.key == "name" else "")
-            shown = f"  [{question.shown or default}]" if question.shown or default else ""
-            answers[question.key] = click.prompt(
-                f"  {question.words}{shown}", default=default, show_default=False, prompt_suffix="  ", value_proc=_reading(question.read)
-            )
+            answers[question.key] = ask(question, scaffold.name_of(target) if question.key == "name" else None)
     return answers
-
-
-def _reading(read: Callable[[str], str]) -> Callable[[str], str]:
-    def value(written: str) -> str:
-        try:
-            return read(written)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-
-    return value
 
 
 @cli.command()

@@ -99,6 +99,28 @@ def show_lines(lines: Iterable[str]) -> None:
         click.echo(hide(line))
 
 
+def ask(question: Any, default: str | None = None) -> str:
+    """One `questions.Question`, asked until the answer can be read; Enter alone takes what is in brackets."""
+    usual = question.default() if default is None else default
+    shown = question.shown if default is None and question.shown else usual
+    secret = question.key == "password"
+    shown = "as before" if secret and default else question.shown if secret else shown
+    words = f"  {question.words}" + (f"  [{shown}]" if shown else "")
+    return str(
+        click.prompt(words, default=usual, show_default=False, prompt_suffix="  ", value_proc=_reading(question.read), hide_input=secret)
+    )
+
+
+def _reading(read: Callable[[str], str]) -> Callable[[str], str]:
+    def value(written: str) -> str:
+        try:
+            return read(written)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return value
+
+
 def agreed(what: str, *, yes: bool) -> None:
     """Ask before what cannot be taken back. Raises Refused where nobody says yes, or nobody is there to ask."""
     if yes:

@@ -11,6 +11,7 @@ AmplifyError                1   something a person can mend
     ├── Permanent               the far end never will
     ├── Transient               the far end certainly did nothing; worth another try
     │   └── Paused              likewise, and it is about the sender: nobody else is tried either
+    │       └── Stranger        since the far end shows a key that nobody agreed to
     ├── Unsure                  the far end may have acted
     └── Unknown                 `find` could not tell
 """
@@ -108,6 +109,14 @@ class Transient(DeliveryError):
 
 class Paused(Transient):
     """The far end refuses the *sender*: quota, authentication, policy. The channel stops; no recipient is to blame (N86a)."""
+
+
+class Stranger(Paused):
+    """The far end shows a key that nobody agreed to yet: its `fingerprint`, for a person to compare."""
+
+    def __init__(self, reason: str, fingerprint: str) -> None:
+        super().__init__(reason)
+        self.fingerprint = fingerprint
 
 
 class Unsure(DeliveryError):

@@ -90,7 +90,7 @@ def _each(
         if kind is None:
             problems.append(lines.problem((*at, "plugin"), "C13", *_no_such(table.plugin, found, kinds)))
             continue
-        values, wrong = _with_secrets(kind.options, table.options, settings.root)
+        values, wrong = with_secrets(kind.options, table.options, settings.root)
         problems += [lines.problem((*at, key), "C17", message, remedy) for key, message, remedy in wrong]
         options, invalid = validate(kind.options, values, lines, at)
         problems += invalid
@@ -157,7 +157,7 @@ def _works(kind: Channel | SourceKind, options: Any, services: Services) -> obje
 # -- secrets -------------------------------------------------------------------------------------------------------
 
 
-def _with_secrets(cls: type, options: Mapping[str, Any], root: Path) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+def with_secrets(cls: type, options: Mapping[str, Any], root: Path) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
     """`options` with each reference to a secret followed, and what could not be followed."""
     hints = get_type_hints(cls)
     names = {item.name for item in fields(cls) if Secret in (hints[item.name], *get_args(hints[item.name]))}

@@ -65,10 +65,16 @@ def put_mark(store: Store, mirror: Instance | None, folder: Path) -> None:
 def check_address(settings: Settings) -> None:
     """Raises FolderError where links in a mail that really leaves would lead to an example address."""
     host = urlsplit(settings.community.url).hostname or ""
-    if settings.publish.verify_site and any(host == name or host.endswith(f".{name}") for name in _RESERVED):
+    if settings.publish.verify_site and is_example(settings.community.url):
         message = f"the website's address is still an example ({host}), so no link in the mail would work"
         remedy = "write the true address as url under [community], or verify_site = false under [publish]"
         raise FolderError([Problem(file=FILE, line=0, rule="C18", message=message, remedy=remedy)])
+
+
+def is_example(url: str) -> bool:
+    """Whether an address is made up, and leads nowhere."""
+    host = urlsplit(url).hostname or ""
+    return any(host == name or host.endswith(f".{name}") for name in _RESERVED)
 
 
 def fetch(url: str) -> bytes:
