@@ -17,8 +17,8 @@ import click
 
 from amplify import __version__
 from amplify.cli_base import Amplify, Context, as_json, ask, progress, show_json, show_lines
-from amplify.cli_inbox import add, gather, review
 from amplify.cli_connect import connect
+from amplify.cli_inbox import add, gather, review
 from amplify.cli_list import subscribers
 from amplify.cli_mail import resend, resolve, test
 from amplify.cli_plugins import plugins

@@ -414,11 +414,11 @@ class Store:
         at = iso(now)
         db.executemany(
             "UPDATE delivery SET state = ?, reason = ?, not_before = ?, changed_at = ?, worker = NULL WHERE id = ? AND open = 1",
-            [(one.state, one.reason or None, iso(one.not_before) if one.not_before else None, at, one.delivery) for one in outcomes],
+            [(one.state, hide(one.reason) or None, iso(one.not_before) if one.not_before else None, at, one.delivery) for one in outcomes],
         )
         db.executemany(
             "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?, ?)",
-            [(one.delivery, one.receipt.id, one.receipt.url, iso(one.receipt.at), one.receipt.note) for one in outcomes if one.receipt],
+            [_safe(one.delivery, one.receipt) for one in outcomes if one.receipt],
         )
         db.executemany(
             "UPDATE subscriber SET status = 'bounced' WHERE status = 'active' AND id = (SELECT recipient FROM delivery WHERE id = ?)",
@@ -588,6 +588,11 @@ _NOT_FULL = f"(:full = '[]' OR coalesce({_AT.format('s.address')}, '') NOT IN (S
 _PLANNED = f"{_DELIVERIES} AND d.state = 'planned' AND d.id > :seen AND {_NOT_FULL} ORDER BY d.id LIMIT :room"
 """In the order of the index, and never back, so that it costs the same however many are left."""
 _PUT_OFF = f"{_DELIVERIES} AND d.state = 'deferred' AND coalesce(d.not_before, '') <= :now AND {_NOT_FULL} ORDER BY d.id LIMIT :room"
+
+
+def _safe(delivery: int, receipt: Receipt) -> tuple[int, str, str | None, str, str]:
+    """A receipt as it is written down: what the far end says may hold a secret."""
+    return delivery, hide(receipt.id), hide(receipt.url) if receipt.url else None, iso(receipt.at), hide(receipt.note)
 
 
 def _delivery(announcement: Announcement, row: tuple[object, ...]) -> Delivery:
