@@ -28,7 +28,7 @@ suite: .venv/ready
 
 # Publishes killed, stopped and short of disk at every point, and every string of the corpora beside the repository, if they are there: hours.
 long: .venv/ready
-	AMPLIFY_EVERY_POINT=1 $(BIN)/python -m pytest -q tests/test_bad_input.py tests/test_corpora.py tests/test_interrupted.py tests/test_killed.py tests/test_hostile.py
+	AMPLIFY_EVERY_POINT=1 $(BIN)/python -m pytest -q -rP tests/test_bad_input.py tests/test_corpora.py tests/test_interrupted.py tests/test_killed.py tests/test_hostile.py
 
 format: .venv/ready
 	$(BIN)/ruff check --fix

@@ -1,6 +1,7 @@
-"""Other people's collections of hostile and odd inputs, each string through the whole of Amplify: words stay words.
+"""Hostile and odd inputs, each string through the whole of Amplify: words stay words.
 
-The collections lie beside the repository, in ../shared/corpora; where they are missing, a test says so and is skipped.
+Each test has a selection of our own, and then other people's collections, which lie beside the repository in
+../shared/corpora; where they are missing, it says so and is skipped. `make long` tries every string of the largest ones.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import email
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import policy
@@ -28,7 +29,9 @@ from zoneinfo import ZoneInfo
 import lxml.html
 import pytest
 import yaml
+from tests import odd
 from tests.conftest import Make
+from tests.interrupter import EVERY_POINT
 from tests.kit import EDITION, NOW, SETTINGS, Community, page
 
 from amplify import compose, config, frontmatter, instances, media, pipeline, records, registry, text
@@ -58,10 +61,16 @@ def corpus(name: str) -> Path:
     return CORPORA / name
 
 
-def naughty() -> list[str]:
-    """The big list of naughty strings, and some about templates and headers."""
-    strings = json.loads(corpus("blns/blns.json").read_text("utf-8"))
-    return [*dict.fromkeys(one for one in (*strings, *TEMPLATES, *HEADERS) if text.one_line(one))]
+def some(strings: Sequence[str]) -> Sequence[str]:
+    """Every twentieth, or with `make long` all."""
+    return strings if EVERY_POINT else strings[::20]
+
+
+@pytest.fixture(scope="module", params=["ours", "theirs"])
+def naughty(request: pytest.FixtureRequest) -> list[str]:
+    """Our odd words, or the big list of naughty strings."""
+    strings = (*odd.WORDS, *TEMPLATES, *HEADERS) if request.param == "ours" else json.loads(corpus("blns/blns.json").read_text("utf-8"))
+    return [*dict.fromkeys(one for one in strings if text.one_line(one))]
 
 
 def words(element: Any) -> str:
@@ -72,11 +81,12 @@ def words(element: Any) -> str:
 # -- the big list of naughty strings -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def everywhere(community: Make) -> tuple[Community, list[str]]:
-    """A community in which every string is a title, an author, a tag, a section, a body, a name, a role and a theme."""
-    strings = naughty()
-    files = {"editions/2026-11.md": EDITION + "".join(f"\n::contribution[c{n}]\n" for n in range(len(strings)))}
+@pytest.fixture(scope="module")
+def everywhere(naughty: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Community, list[str]]:
+    """A built community in which every string is a title, an author, a tag, a section, a body, a name, a role and a theme."""
+    strings = naughty
+    files: dict[str, str | bytes] = {"amplify.toml": SETTINGS}
+    files |= {"editions/2026-11.md": EDITION + "".join(f"\n::contribution[c{n}]\n" for n in range(len(strings)))}
     for n, one in enumerate(strings):
         # YAML written with quotation marks, as `amplify draft` and any editor that knows YAML do
         front = {"title": one, "author": one, "tags": [one], "section": one, "licence": one, "source": one}
@@ -84,12 +94,13 @@ def everywhere(community: Make) -> tuple[Community, list[str]]:
         files[f"members/m{n}.md"] = page({"name": one, "role": one, "pronouns": one, "handles": {"mastodon": one}}, one)
         if n % 10 == 0:
             files[f"events/e{n}.md"] = page({"title": one, "start": "2026-12-01", "place": one, "theme": one, "questions": [one]}, one)
-    return community(files), strings
+    here = Community(tmp_path_factory.mktemp("everywhere")).write(files)
+    assert here.run("build", "--at", NOW).status == 0
+    return here, strings
 
 
 def test_naughty_strings_are_shown_as_they_are(everywhere: tuple[Community, list[str]]) -> None:
     here, strings = everywhere
-    assert here.run("build", "--at", NOW).status == 0
     site = here.site()
     edition = lxml.html.document_fromstring(site["editions/2026-11/index.html"].decode())
     shown = {str(one.get("id")): one for one in edition.iter("article") if one.get("id")}
@@ -102,13 +113,13 @@ def test_naughty_strings_are_shown_as_they_are(everywhere: tuple[Community, list
         assert text.one_line(one) in words(person.find_class("lead")[0])
 
 
-def test_naughty_strings_bring_nothing_to_life(everywhere: tuple[Community, list[str]]) -> None:
+def test_naughty_strings_bring_nothing_to_life(community: Make, everywhere: tuple[Community, list[str]]) -> None:
     here, _ = everywhere
-    plain = Community(here.root.parent / "plain").write(
-        {"amplify.toml": SETTINGS, "editions/2026-11.md": EDITION + "\n::contribution[c]\n", "members/m.md": page({"name": "A"}),
+    plain = community(
+        {"editions/2026-11.md": EDITION + "\n::contribution[c]\n", "members/m.md": page({"name": "A"}),
          "contributions/c.md": page({"title": "A"}), "events/e.md": page({"title": "A", "start": "2026-12-01"})}
     )  # fmt: skip
-    assert here.run("build", "--at", NOW).status == plain.run("build", "--at", NOW).status == 0
+    assert plain.run("build", "--at", NOW).status == 0
     usual = {script for name, content in plain.site().items() if name.endswith(".html") for script in _scripts(content.decode())}
     for name, content in here.site().items():
         if name.endswith(".html"):
@@ -162,9 +173,9 @@ def decoded(header: str) -> str:
     return str(make_header(decode_header(re.sub(r"\r?\n(?=[ \t])", "", header))))
 
 
-def test_naughty_strings_are_subjects_and_add_no_header(sent: tuple[Announcer, Message, Community]) -> None:
+def test_naughty_strings_are_subjects_and_add_no_header(naughty: list[str], sent: tuple[Announcer, Message, Community]) -> None:
     usual = mailed(sent, "Joy in November", "Amal").keys()
-    for one in naughty():
+    for one in naughty:
         reading = read(page({"title": "A", "date": "2026-11-18", "subject": one}), "editions/a.md")
         edition = records.edition(reading)
         assert edition, reading.problems
@@ -173,8 +184,10 @@ def test_naughty_strings_are_subjects_and_add_no_header(sent: tuple[Announcer, M
         assert decoded(mail["Subject"]) == text.one_line(one)
 
 
-def test_naughty_strings_are_names_of_readers_and_add_no_header(community: Make, sent: tuple[Announcer, Message, Community]) -> None:
-    strings = naughty()
+def test_naughty_strings_are_names_of_readers_and_add_no_header(
+    community: Make, naughty: list[str], sent: tuple[Announcer, Message, Community]
+) -> None:
+    strings = naughty
     here, file = community(name="readers"), io.StringIO()
     rows = csv.writer(file)
     rows.writerow(["email", "name", "tags"])
@@ -191,16 +204,19 @@ def test_naughty_strings_are_names_of_readers_and_add_no_header(community: Make,
         assert [(decoded(shown), to) for shown, to in getaddresses([mail["To"]])] == [(name, "reader@example.org")]
 
 
-@pytest.mark.parametrize("one", TEMPLATES)
-def test_what_looks_like_a_template_is_none(community: Make, one: str) -> None:
-    front = page({"title": one, "subject": one, "summary": one, "preheader": one, "date": "2026-11-18 20:00"}, f"{one}\n")
-    here = community({"editions/2026-11.md": front, "templates/note.txt": "mine"}).subscribed("amal@example.org")
+def test_what_looks_like_a_template_is_none(community: Make) -> None:
+    editions = {
+        f"editions/e{n}.md": page({"title": one, "subject": one, "summary": one, "preheader": one, "date": "2026-11-18 20:00"}, f"{one}\n")
+        for n, one in enumerate(TEMPLATES)
+    }
+    here = community(editions).subscribed("amal@example.org")
     assert here.publish().status == 0
-    (mail,) = (email.message_from_bytes(one, policy=policy.default) for one in here.mails().values())
-    shown = words(lxml.html.document_fromstring(here.site()["editions/2026-11/index.html"].decode()).find(".//h1"))
-    assert (mail["Subject"], shown) == (one, one)
-    assert one in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr, attr-defined]
-    assert not any(b"4949" in content or b"\x34\x39" in content.replace(b"range(49)", b"") for content in (here.site()["feed.json"],))
+    mails = {one["Subject"]: one for one in (email.message_from_bytes(data, policy=policy.default) for data in here.mails().values())}
+    assert mails.keys() == set(TEMPLATES)
+    for n, one in enumerate(TEMPLATES):
+        assert words(lxml.html.document_fromstring(here.site()[f"editions/e{n}/index.html"].decode()).find(".//h1")) == one
+        assert one in mails[one].get_body(("plain",)).get_content()  # type: ignore[union-attr, attr-defined]
+    assert b"49" not in here.site()["feed.json"].replace(b"range(49)", b"")
 
 
 # -- YAML ----------------------------------------------------------------------------------------------------------
@@ -231,6 +247,11 @@ def a_record_or_problems(written: str) -> None:
             assert re.fullmatch(r"C\d\d|F\d\d", one.rule)
             assert one.message
             assert 0 <= one.line <= written.count("\n") + 2
+
+
+def test_odd_front_matter_is_a_record_or_a_problem() -> None:
+    for one in (*odd.FRONT, *(f"title: {word}" for word in odd.WORDS)):
+        a_record_or_problems(f"---\n{one}\n---\n")
 
 
 def test_every_case_of_the_yaml_test_suite_is_a_record_or_a_problem() -> None:
@@ -317,9 +338,14 @@ def _alive(html: str, ours: bool = False) -> list[str]:
     return parser.found
 
 
+@pytest.fixture(scope="module", params=["ours", "theirs"])
+def payloads(request: pytest.FixtureRequest) -> Sequence[str]:
+    """Our markup that means harm, or the lists against sanitisers."""
+    return odd.PAYLOADS if request.param == "ours" else some(_lists())
+
+
 @cache
-def payloads() -> tuple[str, ...]:
-    """Every payload of the lists against sanitisers."""
+def _lists() -> tuple[str, ...]:
     lines = corpus("payloadbox-xss/xss-payload-list.txt").read_text("utf-8", "replace").split("\n")
     bleach = [one.read_text("utf-8").split("\n--\n")[0] for one in sorted(corpus("bleach").glob("*.test"))]
     script = corpus("dompurify/expect.mjs.txt").read_text("utf-8")
@@ -335,22 +361,22 @@ def examples() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("who", [text.OFFERED, text.OWN])
-def test_no_payload_comes_through_markdown(who: str) -> None:
-    for one in payloads():
+def test_no_payload_comes_through_markdown(payloads: Sequence[str], who: str) -> None:
+    for one in payloads:
         assert not _alive(text.html(one, who, BASE)), one
 
 
-def test_no_payload_comes_through_a_link_or_a_picture() -> None:
-    for one in payloads():
+def test_no_payload_comes_through_a_link_or_a_picture(payloads: Sequence[str]) -> None:
+    for one in payloads:
         written = f'[a]({one})\n\n![a]({one})\n\n[a](<{one}>)\n\n[a][b]\n\n<{one}>\n\n[a](b "{one}")\n\n[b]: {one}\n'
         assert not _alive(text.html(written, text.OFFERED, BASE)), one
 
 
-def test_no_payload_comes_through_a_title_or_a_name(community: Make) -> None:
+def test_no_payload_comes_through_a_title_or_a_name(community: Make, payloads: Sequence[str]) -> None:
     here = community(
         {"templates/all.html.j2": "{% from 'items.html.j2' import item with context %}{% for one in these %}<h2>{{ one }}</h2>{% endfor %}"}
     )
-    html = Renderer(config.load(here.root)).render("all.html.j2", {"these": payloads(), "site": None, "root": ""})
+    html = Renderer(config.load(here.root)).render("all.html.j2", {"these": payloads, "site": None, "root": ""})
     assert not _alive(html.replace("<h2>", "<p>").replace("</h2>", "</p>"))
 
 
@@ -388,8 +414,8 @@ def test_what_commonmark_shows_is_shown() -> None:
     assert alike >= 440
 
 
-def test_a_community_of_payloads_is_built_and_mailed(community: Make) -> None:
-    chosen = [*payloads()[::25], *(markdown for markdown, _ in examples()[::5])]
+def test_a_community_of_payloads_is_built_and_mailed(community: Make, payloads: Sequence[str]) -> None:
+    chosen = list(payloads)
     mailed = range(0, len(chosen), len(chosen) // 20)
     placed = {"2026-10": range(len(chosen)), "2026-11": mailed}
     files = {

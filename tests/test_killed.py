@@ -7,7 +7,7 @@ a thousand lines, with 50 people on the list. The servers' own accounts are the 
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -64,7 +64,7 @@ def told_what_arrived(town: Town) -> None:
 class TestKilledAnywhere:
     @pytest.mark.parametrize("number", ["deeds", "lines"])
     def test_nobody_is_lost_nobody_gets_two_and_a_person_settles_the_rest(
-        self, made: Towns, length: dict[Number, int], number: Number, record_property: Callable[[str, object], None]
+        self, made: Towns, length: dict[Number, int], number: Number
     ) -> None:
         tried, doubts = 0, 0
         for point in points(length[number], 8 if number == "deeds" else 4):
@@ -81,12 +81,9 @@ class TestKilledAnywhere:
             everybody_once(town)
             assert "editions/joy/index.html" in town.community.site()
             made.done_with(town)
-        record_property("points", tried)
-        record_property("in doubt", doubts)
+        print(f"\nkilled at {tried} {number}: nobody lost, nobody twice, {doubts} in doubt and shown")
 
-    def test_with_resend_everybody_gets_it_and_a_second_copy_can_be_told(
-        self, made: Towns, length: dict[Number, int], record_property: Callable[[str, object], None]
-    ) -> None:
+    def test_with_resend_everybody_gets_it_and_a_second_copy_can_be_told(self, made: Towns, length: dict[Number, int]) -> None:
         tried, extra = 0, 0
         for point in points(length["deeds"], 4):
             town = made.town('in_doubt = "resend"')
@@ -100,8 +97,7 @@ class TestKilledAnywhere:
                 assert town.copies(channel).total() <= len(town.people) + connections
             tried, extra = tried + 1, extra + sum(town.copies(channel).total() - len(town.people) for channel in CONNECTIONS)
             made.done_with(town)
-        record_property("points", tried)
-        record_property("extra copies", extra)
+        print(f"\nkilled at {tried} deeds, with resend: nobody lost, {extra} extra copies, each with the same Message-ID")
 
 
 class TestCtrlC:
