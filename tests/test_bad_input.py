@@ -8,12 +8,16 @@ import subprocess
 import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from tests.conftest import Make
 from tests.interrupter import Ended, Interrupter, interrupter
 from tests.kit import EDITION, NOW, PODCAST, SETTINGS, Community, Ran, page, silence
+
+from amplify import instances, pipeline, registry
+from amplify.api import Asset, Digest, Mirror
+from amplify.config import Plugged
 
 Files = dict[str, str | bytes]
 SHOW: Files = {"amplify.toml": SETTINGS + PODCAST, "episodes/one.mp3": silence(), "editions/2026-11.md": EDITION}
@@ -403,6 +407,22 @@ def test_a_content_folder_that_is_a_file_is_named(community: Make, folder: str) 
     refused(community({folder: "a file"}), f"{folder}: C06", "make it one, or move it away")
 
 
+@pytest.mark.parametrize("path", ["../out.txt", "a/../../out.txt", "/out.txt", ".", "C:/out.txt"])
+def test_a_website_in_a_folder_writes_and_removes_nothing_outside_it(tmp_path: Path, path: str) -> None:
+    Community(tmp_path).write({"out.txt": "mine", "community/source": "theirs"})
+    home = tmp_path / "community"
+    table = Plugged(name="website", plugin="folder", options={"path": "public"})
+    kind = registry.load(home).channels["folder"]
+    works = instances.instance(table, kind, instances.lending(home, home / ".amplify", pipeline.now)).works
+    assert isinstance(works, Mirror)
+    asset = Asset(path=PurePosixPath(path), digest=Digest("d"), size=6, type="text/plain", source=home / "source", rank="file")
+    with works.session() as session:
+        for change in (lambda: session.put(asset), lambda: session.remove(asset.path)):
+            with pytest.raises(ValueError, match="no file within"):
+                change()
+    assert (tmp_path / "out.txt").read_text() == "mine"
+
+
 # -- recordings ----------------------------------------------------------------------------------------------------
 
 
@@ -577,6 +597,15 @@ def test_what_becomes_of_a_delivery_is_written_down_whatever_a_plugin_does(commu
     assert len(here.mails()) == 3
     counts = {one["channel"]: one["counts"] for one in here.run("status", "--json").json["publications"]}
     assert counts == {"newsletter": {"delivered": 3}, "mine": {state: 3}}
+
+
+@pytest.mark.parametrize("does", ["raise RuntimeError('boom')", "sys.exit(0)", "return 3", "return Receipt(id=1, url=2, at=3)"])
+def test_what_is_in_doubt_stays_so_where_a_plugin_cannot_be_asked(community: Make, does: str) -> None:
+    announcer = ANNOUNCER.replace("return Receipt", "raise RuntimeError  # ").replace('raise Unknown("nobody knows")', does)
+    here = community(plugged(IMPORTS + announcer + OFFERS)).subscribed("amal@example.org")
+    assert (here.publish().status, here.publish().status) == (3, 3)
+    counts = {one["channel"]: one["counts"] for one in here.run("status", "--json").json["publications"]}
+    assert counts == {"newsletter": {"delivered": 1}, "mine": {"in doubt": 1}}
 
 
 # -- files that may not be read, folders that may not be written ---------------------------------------------------

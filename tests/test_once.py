@@ -259,6 +259,13 @@ class TestOnceMore:
         assert joy.run("resend", "joy", "--to", "p1@example.org").status == 1
         assert len(peer.taken) == 6
 
+    def test_says_that_somebody_never_got_it_before_it_asks(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+
+        ran = joy.run("resend", "joy", "--to", "nobody@example.org")
+
+        assert (ran.status, ran.err) == (1, "nobody@example.org was not among those who were sent 'Joy in November'. Nothing was sent.\n")
+
     def test_is_not_for_strangers(self, joy: Community, peer: Peer) -> None:
         joy.run("publish", "--yes")
 

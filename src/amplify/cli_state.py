@@ -76,9 +76,10 @@ def adopt(context: Context, yes: bool) -> None:
     \b
     Example:  amplify state adopt
     """
-    from amplify import mailing, pipeline
+    from amplify import mailing, pipeline, say
 
     with pipeline.opened(context.root) as community, pipeline.alone(community):
         agreed("Everything that is online now would count as sent, and never go by itself.", yes=yes)
         number = mailing.adopt(community)
-    click.echo(f"{number} things that are online count as sent now. Then import your last list:  amplify subscribers import FILE.csv")
+    things = say.count(number, "thing that is online counts", "things that are online count")
+    click.echo(f"{things} as sent now. Then import your last list:  amplify subscribers import FILE.csv")

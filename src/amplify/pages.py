@@ -51,6 +51,8 @@ class Page:
     image: str = ""
     rank: Literal["page", "index"] = "page"
     listed: bool = True
+    ours: bool = False
+    """Whether the title is a word of Amplify's own, which is translated."""
 
     @property
     def file(self) -> str:
@@ -256,12 +258,13 @@ def pages(views: Views) -> Iterator[Page]:
         template="subscribe.html.j2",
         path="subscribe/",
         title="Take part",
+        ours=True,
         values={},
         description=views.settings.community.purpose,
         rank="index",
     )
-    yield Page(template="search.html.j2", path="search/", title="Search", values={}, rank="index", listed=False)
-    yield Page(template="404.html.j2", path="404.html", title="Not found", values={}, listed=False)
+    yield Page(template="search.html.j2", path="search/", title="Search", ours=True, values={}, rank="index", listed=False)
+    yield Page(template="404.html.j2", path="404.html", title="Not found", ours=True, values={}, listed=False)
     yield _home(views)
 
 
@@ -276,7 +279,7 @@ def _editions(views: Views) -> Iterator[Page]:
         for view in views.editions:
             years.setdefault(view.edition.date.astimezone(views.settings.community.zone).year, []).append(views.card(view))
         listed = tuple((year, tuple(cards)) for year, cards in years.items())
-        yield Page(template="editions.html.j2", path="editions/", title="Editions", values={"years": listed}, rank="index")
+        yield Page(template="editions.html.j2", path="editions/", title="Editions", ours=True, values={"years": listed}, rank="index")
 
 
 def _episodes(views: Views) -> Iterator[Page]:
@@ -313,7 +316,14 @@ def _events(views: Views) -> Iterator[Page]:
         yield Page(template="event.html.j2", path=view.path, title=view.event.title, values={"view": view}, description=description)
     if shown:
         upcoming = tuple(views.event(one) for one in views.selection.upcoming)
-        yield Page(template="events.html.j2", path="events/", title="Events", values={"upcoming": upcoming, "events": shown}, rank="index")
+        yield Page(
+            template="events.html.j2",
+            path="events/",
+            title="Events",
+            ours=True,
+            values={"upcoming": upcoming, "events": shown},
+            rank="index",
+        )
 
 
 def _people(views: Views) -> Iterator[Page]:
@@ -345,7 +355,7 @@ def _people(views: Views) -> Iterator[Page]:
         )
     if views.listed:
         everyone = tuple(views.person(member.slug, member.role) for member in views.listed)
-        yield Page(template="people.html.j2", path="people/", title="People", values={"people": everyone}, rank="index")
+        yield Page(template="people.html.j2", path="people/", title="People", ours=True, values={"people": everyone}, rank="index")
 
 
 def _moved(views: Views) -> Iterator[Page]:

@@ -104,8 +104,12 @@ class Renderer:
         }  # fmt: skip
         return environment
 
+    def translated(self, message: str) -> str:
+        """Words of Amplify's own in the community's language."""
+        return self._translations.gettext(message)
+
     def _gettext(self, message: str, **values: object) -> str:
-        translated = self._translations.gettext(message)
+        translated = self.translated(message)
         return translated % values if values else translated
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:

@@ -145,7 +145,8 @@ def _days(left: int, today: int, per_day: int) -> str:
     tomorrow = min(per_day, left - today)
     rest = left - today - tomorrow
     more = -(-rest // per_day) if per_day else 0
-    parts = [f"{today} today", f"{tomorrow} tomorrow"] + ([f"{rest} in {count(more, 'more day')}"] if rest else [])
+    later = "the day after" if more == 1 else f"in {more} more days"
+    parts = [f"{today} today", f"{tomorrow} tomorrow"] + ([f"{rest} {later}"] if rest else [])
     return ", ".join(parts) + f": {per_day} a day is the limit. Run  amplify publish  again each day"
 
 

@@ -171,7 +171,7 @@ class _Builder:
         root = base if page.path == "404.html" else "../" * page.path.count("/")
         values = {
             "fingerprint": self._shown.get(page.path, ""), "site": site, "root": root, "path": page.path,
-            "canonical": urljoin(base, page.path), "title": page.title,
+            "canonical": urljoin(base, page.path), "title": self.renderer.translated(page.title) if page.ours else page.title,
             "description": page.description, "image": page.image, **page.values,
         }  # fmt: skip
         return self.renderer.render(page.template, values).encode()
