@@ -5,20 +5,24 @@ The hosts are a server beside the repository, in ../shared/oracles; where it is 
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.interrupter import EVERY_POINT
 
-from amplify.api import Asked, Response
+from amplify.apart import Workers
+from amplify.api import Asked, Offer, Response, Services
 from amplify.errors import Permanent, Transient
 from amplify.http import Client, guarded
+from amplify.registry import load
 
 ORACLE = Path(__file__).parents[2] / "shared" / "oracles" / "hostile_http.py"
 GOOD = [f"good{number}/ok.xml" for number in range(20)]
@@ -68,3 +72,21 @@ def test_good_hosts_are_gathered_whatever_the_others_do(port: int, http: Client)
     expected = [Response] * len(READ) + [Permanent] * len(REFUSED) + [Transient] * len(LATER) + [Response] * len(GOOD)
     assert got == dict(zip(urls, expected, strict=True))
     assert time.monotonic() - began < 30
+
+
+def test_good_blogs_are_read_whatever_the_others_hold(port: int, http: Client, tmp_path: Path) -> None:
+    began = time.monotonic()
+    bad = [path for path in (*READ, *REFUSED, *LATER) if path not in ("etag", "redirchain/3")]
+    urls = [f"http://{path.replace('/', '.').replace('_', '-')}.example.org:{port}/{path}" for path in bad]
+    urls += [f"http://{name.partition('/')[0]}.example.org:{port}/{name.partition('/')[2]}" for name in GOOD]
+    log = logging.getLogger("blogs")
+    with Workers() as apart:
+        services = Services(
+            name="blogs", folder=tmp_path, cache=tmp_path, clock=lambda: datetime.now(UTC), log=log, http=http, apart=apart
+        )  # fmt: skip
+        source = load(tmp_path, wanted=()).sources["feed"]
+        offers = [one for one in source.make(source.options(url=tuple(urls)), services).gather(None) if isinstance(one, Offer)]
+
+    read = {one.id.rpartition(" (")[2].rstrip(")") for one in offers}
+    assert {url for url in read if "//good" in url} == {url for url in urls if "//good" in url}
+    assert time.monotonic() - began < 60
