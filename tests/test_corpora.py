@@ -318,7 +318,12 @@ class _Alive(HTMLParser):
         if tag in ("iframe", "object", "embed", "base", "frame", "applet", "math") or (not self.ours and tag not in _TAGS):
             self.found.append(f"<{tag}>")
         for name, value in attrs:
-            if name.startswith("on") or name in ("srcdoc", "formaction", "action") or (not self.ours and name not in _ATTRIBUTES):
+            if (
+                name.startswith("on")
+                or name in ("srcdoc", "formaction")
+                or (name == "action" and value != "./")
+                or (not self.ours and name not in _ATTRIBUTES)
+            ):
                 self.found.append(f"{tag} {name}={value}")
             if name in ("href", "src", "xlink:href") and not _harmless(value or ""):
                 self.found.append(f"{tag} {name}={value}")

@@ -205,7 +205,7 @@ class TestTheAudience:
 
         ran = joy.run("publish", "--yes")
 
-        assert "busy.example: 1 today, 1 tomorrow, 1 in 1 more day: 1 a day is the limit" in ran.out
+        assert "busy.example: 1 today, 1 tomorrow, 1 the day after: 1 a day is the limit" in ran.out
         assert "other.example" not in ran.out
         assert "today's limit is reached" in ran.out
         assert Counter(peer.recipients()) == Counter([*PEOPLE, "a@busy.example", "z@other.example"])

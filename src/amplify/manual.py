@@ -184,7 +184,7 @@ def traits_of(kind: Channel | SourceKind) -> Traits | None:
 def _likes(kind: Channel | SourceKind) -> Iterator[str]:
     traits = traits_of(kind)
     if traits:
-        told = ", ".join(f"{name} {value}" for name, value in asdict(traits).items() if value not in (None, 0))
+        told = ", ".join(f"{name} {value}" for name, value in asdict(traits).items() if value)
         yield f"It is like this: {told.replace(' True', '').replace(', outside', ', leaves this computer')}"
 
 
