@@ -253,7 +253,7 @@ def _item(row: Sequence[Any]) -> Item:
 
 def _json(offer: Offer) -> str:
     values = asdict(offer) | {"offered": iso(offer.offered) if offer.offered else None}
-    return json.dumps({key: value for key, value in values.items() if value}, ensure_ascii=False)
+    return json.dumps({key: value for key, value in values.items() if value or value is False}, ensure_ascii=False)
 
 
 def _offer(written: str) -> Offer:

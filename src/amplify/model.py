@@ -86,6 +86,8 @@ class Offer:
     reply_to: str | None = None
     """The id or the address of what it answers."""
     licence: str = ""
+    consent: bool | None = None
+    """Whether the author may be named; None: nobody asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

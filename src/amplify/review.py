@@ -47,12 +47,13 @@ class Reviewer:
         there = next((one.slug for one in self.content.contributions.values() if one.id == identifier), None)
         slug = there or self._free(item.offer)
         if not there:
-            offer = replace(item.offer, kind=kind or item.offer.kind, licence=licence or item.offer.licence)
+            consent = item.offer.consent if consent is None else consent
+            offer = replace(item.offer, kind=kind or item.offer.kind, licence=licence or item.offer.licence, consent=consent)
             file = self.root / FOLDER / f"{slug}.md"
             for kept, name in _kept(offer):
                 if (waiting := self.root / kept.path).exists():
                     write_whole(self.root / PICTURES / name, waiting.read_bytes())
-            write_whole(file, self._page(offer, identifier, item.sources[0] if item.sources else "", section, consent).encode())
+            write_whole(file, self._page(offer, identifier, item.sources[0] if item.sources else "", section).encode())
         self.inbox.decide(item, "accepted", self.who, self.now, slug=slug)
         return Path(FOLDER) / f"{slug}.md"
 
@@ -95,7 +96,7 @@ class Reviewer:
         names = (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3)))
         return next(Slug(name) for name in names if name not in taken)
 
-    def _page(self, offer: Offer, identifier: str, source: str, section: str, consent: bool | None) -> str:
+    def _page(self, offer: Offer, identifier: str, source: str, section: str) -> str:
         member = recognised(offer, self.content.members)
         day = f"{offer.offered.astimezone(self.zone):%Y-%m-%d %H:%M}" if offer.offered else ""
         front: dict[str, object] = {
@@ -104,8 +105,8 @@ class Reviewer:
             "answers": self._answered(offer.reply_to) if offer.reply_to else "",
         }  # fmt: skip
         lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items() if value]
-        if consent is not None:
-            lines.append(f"consent: {{name: {json.dumps(consent)}}}")
+        if offer.consent is not None:
+            lines.append(f"consent: {{name: {json.dumps(offer.consent)}}}")
         return "\n".join(["---", *lines, "---", markdown(offer, self.base), ""])
 
     def _answered(self, reply_to: str) -> str:
