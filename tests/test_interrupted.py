@@ -102,7 +102,7 @@ def struck(ended: Ended, at: int, *expected: int) -> None:
 
 @pytest.mark.parametrize("number", ["deeds", "lines"])
 def test_a_publish_that_is_killed_goes_on_from_there(good: Good, processes: Interrupter, tmp_path: Path, number: Number) -> None:
-    for at in points(getattr(good, number), 12 if number == "deeds" else 4):
+    for at in points(getattr(good, number), 8 if number == "deeds" else 3):
         with copied(good, tmp_path) as here:
             struck(processes.run(here.root, *PUBLISH, number=number, blow="killed", at=at), at, -9)
             half_done_is_whole(here, good)
@@ -118,7 +118,7 @@ def test_a_publish_that_is_killed_again_and_again_comes_to_its_end(good: Good, p
 
 
 def test_ctrl_c_ends_a_publish_with_130_and_the_next_goes_on(good: Good, processes: Interrupter, tmp_path: Path) -> None:
-    for at in points(good.lines - 5, 6, first=5):
+    for at in points(good.lines - 5, 4, first=5):
         with copied(good, tmp_path) as here:
             ended = processes.run(here.root, *PUBLISH, number="lines", blow="interrupted", at=at)
             struck(ended, at, 130)
@@ -142,7 +142,7 @@ def complete_or_said(ended: Ended, here: Community, good: Good) -> None:
 
 
 def test_a_disk_that_is_full_from_any_point_on(good: Good, processes: Interrupter, tmp_path: Path) -> None:
-    for at in points(good.deeds, 8):
+    for at in points(good.deeds, 6):
         with copied(good, tmp_path) as here:
             ended = processes.run(here.root, *PUBLISH, blow="disk full", at=at)
             complete_or_said(ended, here, good)
