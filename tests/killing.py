@@ -13,7 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,9 +123,10 @@ class Town:
 
 def all_quiet() -> None:
     """Wait until the servers have read everything that dead processes left in their sockets."""
-    for thread in threading.enumerate():
-        if "process_request_thread" in thread.name:
-            thread.join()
+    while busy := [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]:
+        for thread in busy:
+            with suppress(RuntimeError):  # it has not quite begun
+                thread.join()
 
 
 def settings(peers: dict[str, Watched], more: str = "") -> str:
