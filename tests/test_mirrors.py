@@ -335,7 +335,7 @@ class TestEveryRemotePlace:
         assert peer
         peer.drop_after = 6
 
-        with pytest.raises(Transient):
+        with pytest.raises(Transient, match="What is there is whole"):
             upload.publish({f"p/{number}.html": b"x" for number in range(9)})
 
         peer.drop_after = None

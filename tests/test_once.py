@@ -6,13 +6,17 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dulwich.repo import Repo
 from kit import EDITION, SETTINGS, Community
 from smtp_peer import DROP, Peer, listening
 
-from amplify import pipeline
+from amplify import pipeline, state
+from amplify.store import Store
 
 PEOPLE = tuple(f"p{number}@example.org" for number in range(6))
 
@@ -168,6 +172,69 @@ class TestWhatTheServerSays:
 
         assert Counter(peer.recipients()) == Counter(PEOPLE)
 
+    def test_a_second_try_goes_to_all_whom_it_did_not_reach_and_to_nobody_else(self, joy: Community, peer: Peer) -> None:
+        peer.refuse |= {
+            "p1@example.org": "550 5.2.1 mailbox disabled",
+            "p2@example.org": "450 4.2.1 later",
+            "p3@example.org": "550 5.1.1 nobody",
+        }
+        peer.answers["dot"] = [DROP]
+        joy.run("publish", "--yes")
+        peer.refuse.clear()
+
+        ran = joy.run("resend", "joy", "--failed", "--yes")
+
+        assert Counter(peer.recipients()) == Counter(set(PEOPLE) - {"p3@example.org"})
+        assert states(joy) == {"delivered": 4, "in doubt": 1, "refused": 1}
+        assert "Not sure it arrived: 1 person. They are left alone; settle that first:  amplify resolve" in ran.out
+        assert "Not tried again: 1 person who left, or whose address does not work." in ran.out
+
+    def test_a_second_try_asks_with_the_number_first(self, joy: Community, peer: Peer) -> None:
+        peer.refuse["p1@example.org"] = "550 5.2.1 mailbox disabled"
+        joy.run("publish", "--yes")
+
+        ran = joy.run("resend", "joy", "--failed")
+
+        assert (ran.status, states(joy)) == (1, {"delivered": 5, "refused": 1})
+        assert "1 person would get 'Joy in November', and nobody else." in ran.err
+
+    def test_a_second_try_has_nothing_to_do_where_everybody_was_reached(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+
+        ran = joy.run("resend", "joy", "--failed", "--yes")
+
+        assert (ran.status, len(peer.taken)) == (0, 6)
+        assert "reached everybody whom it can reach. Nothing was sent." in ran.out
+
+
+class TestStatus:
+    @pytest.mark.parametrize("name", ["p1@example.org", "P1@Example.org", "p1"])
+    def test_goes_down_to_one_person(self, joy: Community, peer: Peer, name: str) -> None:
+        joy.run("publish", "--yes")
+
+        ran = joy.run("status", "joy", "--to", name)
+
+        assert ran.out.startswith("Joy in November  by newsletter, ")
+        assert [line.split()[1:3] for line in ran.out.splitlines()[1:]] == [["p1@example.org", "accepted"]]
+        assert ran.out.rstrip().endswith("250 2.0.0 taken")
+
+    def test_says_who_was_never_sent_anything(self, joy: Community, peer: Peer) -> None:
+        joy.run("publish", "--yes")
+
+        assert "Nobody called stranger was sent this from here." in joy.run("status", "--to", "stranger").out
+
+    def test_of_an_edition_says_below_each_channel_who_needs_a_look(self, joy: Community, peer: Peer) -> None:
+        second = '\n[[channel]]\nname = "friends"\nplugin = "email"\nserver = "outbox:"\npublishes = ["edition"]\n'
+        joy.write({"amplify.toml": settings(peer) + second})
+        peer.refuse["p2@example.org"] = "550 5.2.1 mailbox disabled"
+        joy.run("publish", "--yes")
+
+        lines = joy.run("status", "joy").out.splitlines()
+
+        at = next(number for number, line in enumerate(lines) if "by newsletter" in line)
+        assert "p2@example.org" in lines[at + 2]
+        assert any("by friends" in line for line in lines)
+
 
 class TestTheAudience:
     def test_is_fixed_at_the_yes(self, joy: Community, peer: Peer) -> None:
@@ -315,6 +382,52 @@ class TestAnotherComputer:
         joy.run("state", "save", str(tmp_path / "joy.state"))
 
         assert (tmp_path / "joy.state").stat().st_mode & 0o077 == 0
+
+
+class TestARecordThatIsNotSafe:
+    @pytest.mark.parametrize("folder", ["Dropbox", "OneDrive - Chalk College", "Mobile Documents"])
+    def test_since_its_folder_synchronises_itself_is_said_by_every_plan_and_by_check(self, tmp_path: Path, folder: str) -> None:
+        joy = Community(tmp_path / folder / "joy").write({"amplify.toml": SETTINGS, "editions/joy.md": EDITION})
+
+        assert f"LOOK  The record lies in {folder}, which copies files while they are written" in joy.run("publish", "--dry-run").out
+        assert f"amplify.toml: C21 advice: The record lies in {folder}" in joy.run("check").out
+
+    def test_since_it_lies_on_a_network_drive_is_noticed(self, joy: Community, tmp_path: Path) -> None:
+        mounts = tmp_path / "mounts"
+        mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\nserver:/home {tmp_path} nfs4 rw 0 0\n")
+
+        assert state._network_drive(joy.root / ".amplify" / "amplify.db", mounts) == str(tmp_path)
+        assert state._network_drive(Path("/elsewhere/amplify.db"), mounts) == ""
+
+    def test_since_git_tracks_it_is_said_by_every_plan(self, joy: Community) -> None:
+        with closing(Repo.init(str(joy.root))) as repo:
+            repo.get_worktree().stage([".amplify/amplify.db"])
+
+        assert "LOOK  The record is in git, and so are your readers' addresses." in joy.run("publish", "--dry-run").out
+
+    def test_is_not_said_of_any_other(self, joy: Community) -> None:
+        assert "The record" not in joy.run("publish", "--dry-run").out
+
+
+class TestAFullDisk:
+    def test_in_mid_send_says_what_was_sent_and_goes_on_later(self, joy: Community, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+        advance, commits = Store.advance, iter(range(100))
+
+        def until_full(store: Store, *args: Any) -> Any:
+            if next(commits) == 3:
+                store._db.execute("PRAGMA query_only = 1")
+            return advance(store, *args)
+
+        monkeypatch.setattr(Store, "advance", until_full)
+        ran = joy.run("publish", "--yes")
+        monkeypatch.undo()
+
+        assert ran.status != 0
+        assert "Nothing more was sent.\n  What was sent until then is in it, but for the few that were on their way." in ran.err
+        assert len(peer.taken) == 3
+        joy.run("publish", "--yes")
+        assert Counter(peer.recipients()) == Counter(PEOPLE)
+        assert states(joy) == {"delivered": 5, "in doubt": 1}
 
 
 class TestSeveralAtOnce:

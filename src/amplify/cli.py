@@ -207,6 +207,7 @@ def publish(
     Example:  amplify publish --dry-run
     """
     from amplify import pipeline, say
+    from amplify import state as keeping
 
     with (
         pipeline.opened(context.root, _clock(at, context.root)) as community,
@@ -222,6 +223,7 @@ def publish(
             show_lines(
                 [say.quiet(prepared.plan)] if pipeline.idle(prepared) else say.plan(prepared, community.settings, community.store.people())
             )
+            show_lines(f"LOOK  {risk}" for risk in keeping.risks(community.settings, community.store.path))
         if dry_run or pipeline.idle(prepared):
             show_json(say.plan_json(prepared.plan)) if json_ else None
             return
@@ -279,9 +281,10 @@ def _consent(prepared: Any, *, yes: bool, quiet: bool) -> None:
 @cli.command()
 @click.argument("publication", required=False)
 @click.option("--all", "everyone", is_flag=True, help="A line for everyone who got it, too.")
+@click.option("--to", "person", metavar="PERSON", help="What one person was sent, by address or name, and what the server answered.")
 @as_json
 @click.pass_obj
-def status(context: Context, publication: str | None, everyone: bool, json_: bool) -> None:
+def status(context: Context, publication: str | None, everyone: bool, person: str | None, json_: bool) -> None:
     """Say what went where, what waits, and what needs you.
 
     With the name of an edition, down to each person whose delivery needs a look.
@@ -289,7 +292,7 @@ def status(context: Context, publication: str | None, everyone: bool, json_: boo
     \b
     Example:  amplify status 2026-11
     """
-    from amplify import pipeline, say
+    from amplify import mailing, pipeline, say
 
     with pipeline.opened(context.root) as community:
         pipeline.recover(community)
@@ -297,9 +300,11 @@ def status(context: Context, publication: str | None, everyone: bool, json_: boo
         if json_:
             show_json(say.status_json(history))
             return
-        show_lines(say.status(history, community.store.people(), community.settings))
-        for one in history if publication else ():
-            show_lines(say.details(community.store.rows(one), community.settings, everyone=everyone))
+        if person:
+            show_lines(say.person(person, mailing.sent_to(community, history, person), community.settings))
+            return
+        rows = {one.id: community.store.rows(one) for one in history} if publication else {}
+        show_lines(say.status(history, rows, community.store.people(), community.settings, everyone=everyone))
 
 
 @cli.command()

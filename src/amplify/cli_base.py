@@ -68,7 +68,10 @@ def _words(error: Exception) -> str:
     if isinstance(error, AmplifyError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename or ''}\n  Nothing was half-written; run the same command again."
+        where = f": {error.filename}" if error.filename else ""
+        return (
+            f"{error.strerror or error}{where}\n  Nothing was half-written. What was sent, if anything, is in the record:  amplify status"
+        )
     return (
         f"This is a mistake in Amplify, and not yours: {type(error).__name__}: {error}\n"
         "  What was sent before it happened is in the record:  amplify status\n"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
-from amplify.cli_base import Context, agreed, show_lines
+from amplify.cli_base import Context, agreed, progress, show_lines
 
 
 @click.command()
@@ -30,24 +31,52 @@ def test(context: Context, edition: str | None, addresses: tuple[str, ...]) -> N
 
 @click.command()
 @click.argument("edition")
-@click.option("--to", "address", required=True, metavar="ADDRESS", help="Who gets it once more.")
+@click.option("--to", "address", metavar="ADDRESS", help="Who gets it once more.")
+@click.option("--failed", is_flag=True, help="All whom it did not reach: refused, put off, not reached yet.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def resend(context: Context, edition: str, address: str, yes: bool) -> None:
-    """Send an edition once more to one person.
+def resend(context: Context, edition: str, address: str | None, failed: bool, yes: bool) -> None:
+    """Send an edition once more: to one person, or to all whom it did not reach.
 
     \b
     Example:  amplify resend 2026-11 --to amal@example.org
+    Example:  amplify resend 2026-11 --failed
     """
-    from amplify import mailing, pipeline, say
+    if failed == bool(address):
+        raise click.UsageError("Say who gets it: --to ADDRESS, or --failed.")
+    from amplify import pipeline
 
     with pipeline.opened(context.root) as community, pipeline.alone(community):
-        again = mailing.again(community, edition, address)
-        agreed(f"{again.address} would get {again.title!r} once more.", yes=yes)
-        done = mailing.resend(community, again)
-    show_lines(say.sent([done]))
-    if done.error:
+        done = _to_one(community, edition, address, yes=yes) if address else _to_failed(community, edition, yes=yes)
+    if not done:
         sys.exit(3)
+
+
+def _to_one(community: Any, edition: str, address: str, *, yes: bool) -> bool:
+    from amplify import mailing, say
+
+    one = mailing.again(community, edition, address)
+    agreed(f"{one.address} would get {one.title!r} once more.", yes=yes)
+    done = mailing.resend(community, one)
+    show_lines(say.sent([done]))
+    return not done.error
+
+
+def _to_failed(community: Any, edition: str, *, yes: bool) -> bool:
+    from amplify import mailing, pipeline, say
+
+    those = mailing.failed(community, edition)
+    show_lines(say.failed(those))
+    if not those.rows:
+        return True
+    agreed(f"{say.people(len(those.rows))} would get {those.announcement.title!r}, and nobody else.", yes=yes)
+    mailing.once_more(community, those)
+    options = pipeline.Options(publications=(edition,), channels=(those.announcement.channel,))
+    prepared = pipeline.prepare(community, options)
+    with progress() as shown:
+        report = pipeline.carry_out(community, prepared, shown)
+    show_lines(say.report(report, prepared))
+    return bool(report.complete)
 
 
 @click.command()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from amplify.api import Announcer, Mirror, Traits
-from amplify.errors import AmplifyError, Paused, Permanent, Transient, Unknown, Unsure
+from amplify.errors import AmplifyError, DeliveryError, Paused, Permanent, Transient, Unknown, Unsure
 from amplify.model import Announcement, Delivery, Message, MirrorStep, Receipt, Recipient, State
 from amplify.plan import in_order
 from amplify.secret import hide
@@ -44,6 +44,9 @@ def minding(channel: str, so: str) -> Iterator[None]:
     """Whatever a mirror raises becomes an AmplifyError that names its channel; `so` is what that means."""
     try:
         yield
+    except DeliveryError as error:
+        error.args = (f"{channel}: {error}\n  {so} Run the same command again to go on.",)
+        raise
     except AmplifyError:
         raise
     except OSError as error:

@@ -129,6 +129,48 @@ def resend(community: Community, one: Again) -> Sent:
     return sent
 
 
+def sent_to(community: Community, history: Iterable[Announcement], name: str) -> tuple[tuple[Announcement, Row], ...]:
+    """What a person was sent of this, by their address or by a part of their name."""
+    wanted = " ".join(name.split()).casefold()
+    return tuple(
+        (one, row)
+        for one in history
+        for row in community.store.rows(one)
+        if wanted == row.address.casefold() or ("@" not in wanted and wanted in row.name.casefold())
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Those whom an announcement did not reach and could: refused, put off or not yet reached; `unsure` and `gone` stay as they are."""
+
+    announcement: Announcement
+    rows: tuple[Row, ...]
+    unsure: int
+    gone: int
+    """Who left meanwhile, or whose address does not work."""
+
+
+def failed(community: Community, name: str) -> Failed:
+    """Whom `resend --failed` would try again. Raises AmplifyError where it was not sent yet."""
+    announcement = _announced(community, name)
+    active = {one.address for one in community.store.subscribers() if one.status == "active"}
+    rows = community.store.rows(announcement)
+    missed = [row for row in rows if row.state in (State.REFUSED, State.DEFERRED, State.PLANNED)]
+    return Failed(
+        announcement=announcement,
+        rows=tuple(row for row in missed if row.address in active),
+        unsure=sum(row.state is State.DOUBT for row in rows),
+        gone=sum(row.address not in active for row in missed),
+    )
+
+
+def once_more(community: Community, those: Failed) -> None:
+    """Let them be due again, whatever was said the last time; the next publish of it goes to them and to nobody else."""
+    for row in those.rows:
+        community.store.resolve(row.delivery, State.PLANNED, who(), "tried again", community.clock())
+
+
 def _announced(community: Community, name: str) -> Announcement:
     found = pipeline.history(community, name)
     real = [one for one in found if not one.rehearsal] or list(found)

@@ -130,7 +130,12 @@ def examine(community: Community) -> tuple[Problem, ...]:
     except FolderError as error:
         trouble = error.problems
     content, problems = check(community)
-    found = (*trouble, *problems, *rules.advice(content, community.settings, community.clock()))
+    trouble += tuple(state.dangers(community.settings, community.store.path))
+    found = (
+        *trouble,
+        *problems,
+        *rules.advice(content, community.settings, community.clock()),
+    )
     return found if any(one.severity == "error" for one in found) else (*found, *_would_stop(community))
 
 

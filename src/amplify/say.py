@@ -16,7 +16,7 @@ from amplify import text, times
 from amplify.config import Settings
 from amplify.deliver import LIMIT_REACHED
 from amplify.errors import Problem
-from amplify.mailing import Decision, Sent
+from amplify.mailing import Decision, Failed, Sent
 from amplify.model import Announcement, AnnounceStep, Asset, Held, MirrorStep, Plan, State
 from amplify.pipeline import Built, Prepared, Report
 from amplify.plan import irrevocable, nothing_to_do
@@ -243,17 +243,39 @@ def counts(by_state: Mapping[State, int]) -> str:
     return ", ".join(f"{by_state[state]:,} {words}" for state, words in _STATES.items() if by_state.get(state)) or "nobody"
 
 
-def status(history: Iterable[Announcement], subscribers: Mapping[str, int], settings: Settings) -> Iterator[str]:
-    """What went where, what waits."""
+def status(
+    history: Iterable[Announcement],
+    rows: Mapping[int, Iterable[Row]],
+    subscribers: Mapping[str, int],
+    settings: Settings,
+    *,
+    everyone: bool,
+) -> Iterator[str]:
+    """What went where, what waits; below each what `rows` has of its deliveries."""
     shown = list(history)
     if not shown:
         yield "Nothing was sent from here yet."
     for one in shown:
-        rehearsal = " (a rehearsal: nobody got these)" if one.rehearsal else ""
-        yield f"{one.title}  by {one.channel}, {moment(one.opened, settings)}{rehearsal}"
+        yield _announced(one, settings)
         yield f"  {counts(one.counts)}"
+        yield from details(rows.get(one.id, ()), settings, everyone=everyone)
     active = subscribers.get("active", 0)
     yield f"On the list: {people(active)}" + (f", {subscribers['unsubscribed']} left" if subscribers.get("unsubscribed") else "")
+
+
+def _announced(one: Announcement, settings: Settings) -> str:
+    rehearsal = " (a rehearsal: nobody got these)" if one.rehearsal else ""
+    return f"{one.title}  by {one.channel}, {moment(one.opened, settings)}{rehearsal}"
+
+
+def person(name: str, found: Iterable[tuple[Announcement, Row]], settings: Settings) -> Iterator[str]:
+    """What one person was sent, and what the server answered."""
+    shown = list(found)
+    if not shown:
+        yield f"Nobody called {name} was sent this from here. Who is on the list:  amplify subscribers list"
+    for announcement, row in shown:
+        yield _announced(announcement, settings)
+        yield from details([row], settings, everyone=True)
 
 
 def status_json(history: Iterable[Announcement]) -> dict[str, Any]:
@@ -297,6 +319,16 @@ def details(rows: Iterable[Row], settings: Settings, *, everyone: bool) -> Itera
             local = row.at.astimezone(settings.community.zone)
             what = row.reason or row.receipt
             yield f"  {row.delivery:>6}  {row.address or 'the public':<36} {_STATES[row.state]:<22} {local:%d %b %H:%M}  {what}".rstrip()
+
+
+def failed(those: Failed) -> Iterator[str]:
+    """Whom a second try is for, and whom it is not for."""
+    if not those.rows:
+        yield f"{those.announcement.title!r} reached everybody whom it can reach. Nothing was sent."
+    if those.unsure:
+        yield f"Not sure it arrived: {people(those.unsure)}. They are left alone; settle that first:  amplify resolve"
+    if those.gone:
+        yield f"Not tried again: {people(those.gone)} who left, or whose address does not work."
 
 
 def sent(done: Iterable[Sent]) -> Iterator[str]:

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from amplify.cache import write_whole
-from amplify.config import Settings
-from amplify.errors import AmplifyError, Busy, StateError
+from amplify.config import FILE, Settings
+from amplify.errors import AmplifyError, Busy, Problem, StateError
 from amplify.model import Mark
 from amplify.store import Store
 
@@ -23,6 +23,9 @@ _RECORD = "amplify.db"
 _SYNCHRONISED = re.compile(
     r"(?i)^(onedrive.*|dropbox.*|icloud.*|mobile documents|com~apple~clouddocs|google ?drive.*|my drive|nextcloud.*|box sync)$"
 )
+
+_NETWORK = re.compile(r"nfs\d?$|cifs$|smb\w*$|afs$|davfs\w*$|fuse\.(sshfs|davfs\w*|rclone|gvfsd-fuse)$")
+"""Kinds of drives that are at another computer."""
 
 
 @contextmanager
@@ -108,20 +111,43 @@ def _put_aside(database: Path, snapshots: Path, now: datetime) -> Path | None:
 
 
 def risks(settings: Settings, database: Path) -> Iterator[str]:
-    """Why the record is not safe where it is."""
+    """Why the record is not safe where it is: what, and what to do."""
+    elsewhere = (
+        "  Move the community out of it, or keep the record elsewhere, under [state] in amplify.toml:\n"
+        '    database = "/a/folder/of/this/computer/amplify.db"'
+    )
     for folder in database.resolve().parents:
         if _SYNCHRONISED.match(folder.name):
-            yield (
-                f"The record lies in {folder.name}, which copies files while they are written and can bring back old ones.\n"
-                "  Move the community out of it, or keep the record elsewhere, under [state] in amplify.toml:\n"
-                '    database = "/a/folder/of/this/computer/amplify.db"'
-            )
+            yield f"The record lies in {folder.name}, which copies files while they are written and can bring back old ones.\n{elsewhere}"
             break
+    if drive := _network_drive(database):
+        yield f"The record lies on a network drive ({drive}), where two computers can write it at once and damage it.\n{elsewhere}"
     if _tracked(settings.root, database):
         yield (
             "The record is in git, and so are your readers' addresses.\n"
             "  Take it out:  git rm -r --cached .amplify ; echo .amplify/ >> .gitignore"
         )
+
+
+def dangers(settings: Settings, database: Path) -> Iterator[Problem]:
+    """The same as advice (C21)."""
+    for risk in risks(settings, database):
+        message, _, remedy = risk.partition("\n")
+        yield Problem(file=FILE, line=0, rule="C21", message=message.rstrip("."), remedy=" ".join(remedy.split()), severity="warning")
+
+
+def _network_drive(database: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """The network drive on which a file lies, as far as this computer tells; "" where it lies on none."""
+    place = database.resolve()
+    if place.drive.startswith("\\\\"):
+        return place.drive
+    try:
+        lines = [line.split(" ")[1:3] for line in mounts.read_text("utf-8", "surrogateescape").splitlines()]
+    except OSError:
+        return ""
+    around = [(at.replace("\\040", " "), kind) for at, kind in lines if place.is_relative_to(at.replace("\\040", " "))]
+    nearest = max(around, key=lambda one: len(one[0]), default=("", ""))
+    return nearest[0] if _NETWORK.match(nearest[1]) else ""
 
 
 def _tracked(root: Path, database: Path) -> bool:
