@@ -376,7 +376,49 @@ class TestAnotherComputer:
         ran = joy.run("publish", "--yes")
 
         assert (ran.status, len(peer.taken)) == (1, 6)
-        assert "an older one" in ran.err
+        assert "it is an older copy. Going on could mail people twice." in ran.err
+
+    def test_that_has_the_folder_only_is_told_at_once_even_with_nobody_on_its_list(
+        self, joy: Community, peer: Peer, tmp_path: Path
+    ) -> None:
+        joy.run("publish", "--yes")
+        shutil.copytree(joy.root, tmp_path / "job", ignore=shutil.ignore_patterns(".amplify"))
+
+        ran = Community(tmp_path / "job").run("publish", "--yes")
+
+        assert (ran.status, len(peer.taken)) == (0, 6)
+        assert "LOOK  this computer does not know what has already been sent." in ran.out
+        assert "tells of 1 thing that was sent, of which the record here knows nothing:\n  it is another one." in ran.out
+
+    def test_played_through_with_two_laptops_and_a_lost_one(self, joy: Community, laptop: Community, peer: Peer, tmp_path: Path) -> None:
+        """Handed over, gone on with, lost, and taken up again from the website alone: everybody gets each edition once."""
+        joy.run("state", "save", str(tmp_path / "joy.state"))
+        laptop.run("state", "restore", str(tmp_path / "joy.state"), "--yes")
+        laptop.write({"editions/more.md": dated(EDITION).replace("Joy in November", "More joy")})
+        assert laptop.run("publish", "--yes").status == 0
+        assert Counter(peer.recipients()) == Counter(PEOPLE * 2)
+
+        shutil.copytree(laptop.root, tmp_path / "third", ignore=shutil.ignore_patterns(".amplify"))  # the second laptop falls into the sea
+        third = Community(tmp_path / "third").subscribed(*PEOPLE)
+        assert "STOPPED" in third.run("publish", "--yes").err
+        third.run("state", "adopt", "--yes")
+        third.write({"editions/last.md": dated(EDITION).replace("Joy in November", "The last bell")})
+        assert third.run("publish", "--yes").status == 0
+
+        assert Counter(peer.recipients()) == Counter(PEOPLE * 3)
+        assert "counts as sent; the record does not know to whom" in third.run("status", "joy").out
+
+    def test_that_comes_back_from_the_repair_shop_is_told(self, joy: Community, laptop: Community, peer: Peer, tmp_path: Path) -> None:
+        joy.run("state", "save", str(tmp_path / "joy.state"))
+        laptop.run("state", "restore", str(tmp_path / "joy.state"), "--yes")
+        laptop.write({"editions/more.md": dated(EDITION).replace("Joy in November", "More joy")}).run("publish", "--yes")
+        shutil.copytree(laptop.root / "public", joy.root / "public", dirs_exist_ok=True)  # both have the one website
+        joy.write({"editions/last.md": dated(EDITION).replace("Joy in November", "The last bell")})
+
+        ran = joy.run("publish", "--yes")
+
+        assert (ran.status, len(peer.taken)) == (1, 12)
+        assert "it is an older copy. Going on could mail people twice." in ran.err
 
     def test_a_saved_record_is_for_its_owner_alone(self, joy: Community, tmp_path: Path) -> None:
         joy.run("state", "save", str(tmp_path / "joy.state"))

@@ -223,7 +223,8 @@ def publish(
             show_lines(
                 [say.quiet(prepared.plan)] if pipeline.idle(prepared) else say.plan(prepared, community.settings, community.store.people())
             )
-            show_lines(f"LOOK  {risk}" for risk in keeping.risks(community.settings, community.store.path))
+            looks = (prepared.look, *keeping.risks(community.settings, community.store.path))
+            show_lines(f"LOOK  {look}" for look in looks if look)
         if dry_run or pipeline.idle(prepared):
             show_json(say.plan_json(prepared.plan)) if json_ else None
             return

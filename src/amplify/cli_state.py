@@ -79,7 +79,7 @@ def adopt(context: Context, yes: bool) -> None:
     from amplify import mailing, pipeline, say
 
     with pipeline.opened(context.root) as community, pipeline.alone(community):
-        agreed("Everything that is online now would count as sent, and never go by itself.", yes=yes)
+        agreed("Everything that is online now would count as sent, to those who had not got it yet as well.", yes=yes)
         number = mailing.adopt(community)
     things = say.count(number, "thing that is online counts", "things that are online count")
     click.echo(f"{things} as sent now. Then import your last list:  amplify subscribers import FILE.csv")

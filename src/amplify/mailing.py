@@ -175,7 +175,7 @@ def _announced(community: Community, name: str) -> Announcement:
     found = pipeline.history(community, name)
     real = [one for one in found if not one.rehearsal] or list(found)
     if not real:
-        raise AmplifyError(f"{name!r} was not sent yet. Nothing was done.")
+        raise AmplifyError(f"{name!r} was not sent yet, as far as the record here knows. Nothing was done.")
     return real[0]
 
 

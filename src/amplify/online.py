@@ -14,7 +14,7 @@ from amplify.config import FILE, Settings
 from amplify.deliver import World, minding
 from amplify.errors import AmplifyError, FolderError, Problem
 from amplify.instances import Instance
-from amplify.model import Asset, Digest, Publication
+from amplify.model import Asset, Digest, Mark, Publication
 from amplify.plan import MARK
 from amplify.store import Store
 
@@ -42,10 +42,19 @@ def listing(channel: str, works: Mirror) -> Mapping[PurePosixPath, Digest]:
 
 def check_mark(store: Store, mirror: Instance | None, name: str) -> None:
     """Raises StateError where the website knows of announcements that this record lacks."""
-    if mirror and isinstance(mirror.works, Mirror):
-        with minding(mirror.table.name, NOTHING):
-            found = mirror.works.read(MARK)
-        state.compare(state.read(found), store.mark(), name)
+    state.compare(_mark(mirror), store.mark(), name)
+
+
+def stranger(store: Store, mirror: Instance | None, name: str) -> str:
+    """What to say of a record that knows of nothing, beside a website that knows of something; "" for any other."""
+    return "" if (ours := store.mark()).claimed else state.behind(_mark(mirror), ours, name)
+
+
+def _mark(mirror: Instance | None) -> Mark | None:
+    if mirror is None or not isinstance(mirror.works, Mirror):
+        return None
+    with minding(mirror.table.name, NOTHING):
+        return state.read(mirror.works.read(MARK))
 
 
 def put_mark(store: Store, mirror: Instance | None, folder: Path) -> None:

@@ -167,6 +167,8 @@ class Prepared:
     plan: Plan
     built: Built
     channels: tuple[Instance, ...]
+    look: str = ""
+    """What the organiser should know before anything else: that this computer has not the record of what was sent."""
 
 
 def channels(community: Community) -> tuple[Instance, ...]:
@@ -225,7 +227,9 @@ def prepare(community: Community, options: Options) -> Prepared:
     if any(not step.rehearsal for step in plan.announce):
         online.check_address(community.settings)
         online.check_mark(community.store, online.serving(made), community.settings.community.name)
-    return Prepared(plan=plan, built=built, channels=made)
+    real = any(isinstance(one.works, Announcer) and not one.rehearsal for one in made)
+    look = online.stranger(community.store, online.serving(made), community.settings.community.name) if real else ""
+    return Prepared(plan=plan, built=built, channels=made, look=look)
 
 
 def _history(community: Community, made: Iterable[Instance]) -> tuple[Announcement, ...]:

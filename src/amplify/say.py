@@ -257,7 +257,8 @@ def status(
         yield "Nothing was sent from here yet."
     for one in shown:
         yield _announced(one, settings)
-        yield f"  {counts(one.counts)}"
+        adopted = one.closed and not one.counts
+        yield "  counts as sent; the record does not know to whom" if adopted else f"  {counts(one.counts)}"
         yield from details(rows.get(one.id, ()), settings, everyone=everyone)
     active = subscribers.get("active", 0)
     yield f"On the list: {people(active)}" + (f", {subscribers['unsubscribed']} left" if subscribers.get("unsubscribed") else "")

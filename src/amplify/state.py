@@ -180,17 +180,24 @@ def read(data: bytes | None) -> Mark | None:
         return None
 
 
-def compare(online: Mark | None, ours: Mark, name: str) -> None:
-    """Raises StateError where the website knows of announcements that this record does not."""
+def behind(online: Mark | None, ours: Mark, name: str) -> str:
+    """What the website knows and this record does not, and the ways out; "" where the record is the right one."""
     if online is None or (online.ledger == ours.ledger and set(online.claimed) <= set(ours.claimed)):
-        return
-    whose = "an older one" if online.ledger == ours.ledger else "another computer's"
-    more = len(set(online.claimed) - set(ours.claimed))
-    raise StateError(
-        "STOPPED before anything left: this computer does not know what has already been sent.\n"
-        f"  The website of {name} was last published with another record ({more} announcements that the one here lacks);\n"
-        f"  the one here is {whose}. Going on could mail people twice.\n"
+        return ""
+    number = len(set(online.claimed) - set(ours.claimed))
+    more = "1 thing that was sent" if number == 1 else f"{number:,} things that were sent"
+    which = "is an older copy" if online.ledger == ours.ledger else "is another one"
+    return (
+        "this computer does not know what has already been sent.\n"
+        f"  The website of {name} tells of {more}, of which the record here knows nothing:\n"
+        f"  it {which}. Going on could mail people twice.\n"
         "    The other organiser carries on:  they run  amplify publish\n"
         "    You take over:    they run  amplify state save FILE ; you run  amplify state restore FILE\n"
         "    Theirs is lost:   amplify state adopt  (counts all that is online as sent), then import your last list"
     )
+
+
+def compare(online: Mark | None, ours: Mark, name: str) -> None:
+    """Raises StateError where the website knows of announcements that this record does not."""
+    if words := behind(online, ours, name):
+        raise StateError(f"STOPPED before anything left: {words}")
