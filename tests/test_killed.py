@@ -174,6 +174,14 @@ class TestTwoAtOnce:
             made.done_with(town)
 
 
+def says(town: Town, why: str, remedy: str) -> str:
+    return (
+        f"The record in {town.record} cannot be used: {why}. Nothing more was sent.\n"
+        "  What was sent until then is in it, but for the few that were on their way.\n"
+        f"  {remedy}; then look, and go on:  amplify status  and  amplify publish\n"
+    )
+
+
 class TestARecordThatCannotBeWritten:
     """Nothing leaves that is not on the disk as being sent; so what is in doubt is again no more than what was in flight."""
 
@@ -183,14 +191,14 @@ class TestARecordThatCannotBeWritten:
             town.peers["letter"].meanwhile[5] = lambda: other.execute("BEGIN IMMEDIATE")
             ran = town.publish()
 
-        assert (ran.status, ran.err) == (1, f"The record in {town.record} cannot be used: database is locked. Nothing more was sent.\n")
+        assert (ran.status, ran.err) == (1, says(town, "database is locked", "Close the other program that holds it"))
         self.goes_on_later(town)
 
     @pytest.mark.parametrize("more", [10_000, 100_000])
     def test_since_the_disk_is_full(self, town: Town, more: int) -> None:
         ran = town.publish(largest=town.record.stat().st_size + more)
 
-        assert (ran.status, ran.err) == (1, f"The record in {town.record} cannot be used: disk I/O error. Nothing more was sent.\n")
+        assert (ran.status, ran.err) == (1, says(town, "disk I/O error", "Make room on the disk, or mend it"))
         assert 0 < sum(town.copies(channel).total() for channel in CONNECTIONS) < len(CONNECTIONS) * len(PEOPLE)
         self.goes_on_later(town)
 

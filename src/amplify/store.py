@@ -184,10 +184,11 @@ class Store:
                 f"The record in {self.path} is damaged ({error}). Nothing was sent.\n"
                 "  Put a snapshot in its place:  .amplify/snapshots/ holds the newest ones"
             )
+        remedy = "Close the other program that holds it" if "locked" in str(error) else "Make room on the disk, or mend it"
         return StateError(
             f"The record in {self.path} cannot be used: {error}. Nothing more was sent.\n"
             "  What was sent until then is in it, but for the few that were on their way.\n"
-            "  Make room on the disk, or mend it; then look, and go on:  amplify status  and  amplify publish"
+            f"  {remedy}; then look, and go on:  amplify status  and  amplify publish"
         )
 
     def _migrate(self) -> None:
