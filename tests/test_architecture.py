@@ -12,7 +12,7 @@ LEVELS = (
     ("errors", "model", "secret", "headers"),
     ("times", "text", "colour", "fronts", "samples", "vault", "providers", "apart", "listed"),
     ("validate", "calendar", "questions", "rss", "guard"),
-    ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity"),
+    ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity", "localhost"),
     ("reading", "registry", "render", "select", "people", "inbox"),
     ("records", "pages", "feed", "letters", "draft", "plan", "scaffold", "gather", "review"),
     ("folder", "instances", "manual", "search"),

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amplify import compose, desk, pipeline, preview, rules
+from amplify import compose, desk, localhost, pipeline, preview, rules
 from amplify.errors import AmplifyError
 from amplify.pages import Views
 from amplify.preview import Preview
@@ -276,7 +276,7 @@ def test_a_condition_that_cannot_be_checked_gets_the_whole_file(look: Browser) -
 
 @given(st.text() | st.from_regex(r"bytes=\d*-\d*", fullmatch=True), st.integers(0, 10**6))
 def test_a_piece_is_always_within_the_file(wanted: str, size: int) -> None:
-    piece = preview.asked_for(wanted, size)
+    piece = localhost.asked_for(wanted, size)
     assert not piece or 0 <= piece.start < piece.stop <= size
 
 

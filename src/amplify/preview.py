@@ -9,20 +9,15 @@ the record is only read, and what is published stays as it is: the line that rel
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from socketserver import TCPServer
-from typing import Any, BinaryIO
 from urllib.parse import parse_qs, quote, unquote
 
 from amplify import config, pipeline
@@ -32,20 +27,18 @@ from amplify.cache import digest, fingerprint
 from amplify.config import Settings
 from amplify.desk import CLIPPED, NO_TROUBLE, Asked, Desk, Letter, Trouble, as_seen, desk, letter, mail_name, trouble_of
 from amplify.errors import AmplifyError
+from amplify.localhost import Answer, Local, Request
 from amplify.model import Asset, Digest
 from amplify.pipeline import Built, Clock, Community
 from amplify.render import Renderer, templates
 
 WATCHED = (config.FILE, "contributions", "editions", "episodes", "events", "members", "templates", "plugins", "assets")
-_HTML = "text/html; charset=utf-8"
 _MAIL = re.compile(r"/-/mail/(?P<name>[a-z0-9-]+(?:/[a-z0-9-]+)*)(?:/(?P<file>message\.(?:html|txt)))?/?")
-_RANGE = re.compile(r"bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))", re.ASCII)
 _OWN_PAGE = "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 _LETTER = (
     "default-src 'none'; script-src 'none'; img-src 'self' data: http: https:; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 )
-_log = logging.getLogger(__name__)
 
 
 def serve(root: Path, port: int, clock: Clock = pipeline.now, ready: Callable[[str], None] | None = None) -> None:
@@ -164,48 +157,20 @@ def _asked(community: Community) -> Asked:
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What goes back to the browser; a file is sent in pieces, or the piece that was asked for."""
-
-    body: bytes | BinaryIO
-    type: str = _HTML
-    status: HTTPStatus = HTTPStatus.OK
-    policy: str = ""
-    location: str = ""
-
-
-class Preview:
-    """The server of one folder: `run` answers at `address` until `stop` is called from another thread."""
+class Preview(Local):
+    """The server of one folder."""
 
     def __init__(self, root: Path, port: int = 0, clock: Clock = pipeline.now) -> None:
         if not (root / config.FILE).is_file():
             config.load(root)
         self._folder = Folder(root, clock)
         self._root = root
+        super().__init__(port, self.answer, "preview")
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a request."""
         try:
-            self._server = _Server(("127.0.0.1", port), self.answer)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise AmplifyError(f"Port {port} cannot be used: {reason}.\n  Take any free one:  amplify preview --port 0") from error
-        self.address = f"http://127.0.0.1:{self._server.server_port}/"
-
-    def run(self) -> None:
-        """Answer until `stop`."""
-        self._server.serve_forever(poll_interval=0.05)
-
-    def stop(self) -> None:
-        """End `run`; comes back when it is over."""
-        self._server.shutdown()
-
-    def close(self) -> None:
-        """Give the port back."""
-        self._server.server_close()
-
-    def answer(self, target: str) -> Answer:
-        """The answer to a request for `target`, a path with its query."""
-        try:
-            return self._answer(target)
+            return self._answer(request.target)
         except Exception as error:  # noqa: BLE001 - as in Folder: templates may raise anything
             return self._calm(self._folder.shown(), trouble_of(error))
 
@@ -292,108 +257,3 @@ def _live(html: bytes, version: str, base: str) -> bytes:
     head, end, tail = html.rpartition(b"</body>")
     script = f'<script src="/-/reload.js?{version}" defer></script>\n'.encode()
     return head + script + end + tail if end else html + script
-
-
-# -- HTTP ----------------------------------------------------------------------------------------------------------
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = os.name != "nt"
-
-    def __init__(self, address: tuple[str, int], answer: Callable[[str], Answer]) -> None:
-        self.answer = answer
-        super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        """Bind, and ask no name server what this machine is called."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "localhost", self.server_address[1]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle is no error."""
-        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "Amplify", ""
-    timeout = 60
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Answer, or refuse a page elsewhere whose name was made to lead here (DNS rebinding)."""
-        if not self._ours():
-            self._send(Answer(body=b"This preview answers only at its own address.\n", type="text/plain", status=HTTPStatus.FORBIDDEN))
-            return
-        answer = self.server.answer(self.path)
-        with contextlib.nullcontext() if isinstance(answer.body, bytes) else answer.body:
-            self._send(answer)
-
-    def do_HEAD(self) -> None:
-        """The same without the body."""
-        self.do_GET()
-
-    def _ours(self) -> bool:
-        names = {f"{name}:{self.server.server_port}" for name in ("127.0.0.1", "localhost")}
-        given = [host.lower() for host in self.headers.get_all("Host", [])]
-        return len(given) == 1 and (given[0] if self.server.server_port != 80 else f"{given[0].removesuffix(':80')}:80") in names
-
-    def _send(self, answer: Answer) -> None:
-        size = len(answer.body) if isinstance(answer.body, bytes) else os.fstat(answer.body.fileno()).st_size
-        part = (
-            None if isinstance(answer.body, bytes) else asked_for("" if "If-Range" in self.headers else self.headers.get("Range", ""), size)
-        )
-        self.send_response(
-            answer.status if part is None else HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-        )
-        for name, value in self._headers(answer, size, part):
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        if isinstance(answer.body, bytes):
-            self.wfile.write(answer.body)
-        else:
-            self._copy(answer.body, range(size) if part is None else part)
-
-    def _headers(self, answer: Answer, size: int, part: range | None) -> Iterator[tuple[str, str]]:
-        yield "Content-Type", answer.type
-        yield "Content-Length", str(size if part is None else len(part))
-        if part is not None:
-            yield "Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}" if part else f"bytes */{size}"
-        if not isinstance(answer.body, bytes):
-            yield "Accept-Ranges", "bytes"
-        if answer.location:
-            yield "Location", answer.location
-        if answer.policy:
-            yield "Content-Security-Policy", answer.policy
-        yield "Cache-Control", "no-store"
-        yield "X-Content-Type-Options", "nosniff"
-        yield "Cross-Origin-Resource-Policy", "same-origin"
-
-    def _copy(self, file: BinaryIO, part: range) -> None:
-        file.seek(part.start)
-        left = len(part)
-        while left and (piece := file.read(min(left, 1 << 16))):
-            self.wfile.write(piece)
-            left -= len(piece)
-        self.close_connection = self.close_connection or left > 0
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives it
-        """Requests are of interest with --debug only."""
-        _log.debug(format, *args)
-
-
-def asked_for(wanted: str, size: int) -> range | None:
-    """The bytes that a `Range` asks for; None: all of them; empty: there are none such (RFC 9110, 14.2)."""
-    found = _RANGE.fullmatch(wanted.strip())
-    if found is None:
-        return None
-    first, last, final = found.groups()
-    if final:
-        return range(max(0, size - int(final)), size)
-    if last and int(last) < int(first):
-        return None
-    return range(int(first), min(size, int(last) + 1 if last else size))
