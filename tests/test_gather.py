@@ -204,7 +204,7 @@ class TestReviewing:
         town.run("draft")
 
         [written] = [path.read_text() for path in (town.root / "editions").glob("*.md") if path.stem != "2026-11"]
-        assert "::contribution[marking-with-joy]    article, Amal Haddad: Marking: with joy" in written
+        assert "## Worth your time\n::contribution[marking-with-joy]  article, Amal Haddad\n" in written
 
     def test_a_run_that_died_after_the_file_makes_no_second_one(self, town: Community) -> None:
         self.accepted(town)
@@ -228,6 +228,43 @@ class TestReviewing:
         assert town.run("review", "--reject", "1").status == 1
         assert town.run("review", "--reject", "marking", "--reason", "sells something").out == 'Left out "Marking: with joy".\n'
         assert offers(town) == []
+
+    def test_what_is_held_comes_back_on_its_day(self, town: Community) -> None:
+        town.run("gather")
+
+        assert town.run("review", "--hold", "1", "--until", "2999-12-01").out == 'Held "Marking: with joy" until 2999-12-01.\n'
+        assert [one["state"] for one in offers(town, "--all")] == ["held"]
+
+    @pytest.mark.parametrize(
+        ("args", "status", "says"),
+        [
+            (("--hold", "1"), 1, "--hold and --until belong together"),
+            (("--hold", "1", "--until", "soon"), 2, "'soon' is no date"),
+            (("--hold", "1", "--until", "2020-01-01"), 1, "2020-01-01 is over. Nothing was done."),
+            (("--accept", "7"), 1, "Nothing in the inbox is called '7'"),
+        ],
+    )
+    def test_what_cannot_be_done_is_said(self, town: Community, args: tuple[str, ...], status: int, says: str) -> None:
+        town.run("gather")
+
+        ran = town.run("review", *args)
+
+        assert (ran.status, says in ran.err) == (status, True)
+
+    def test_what_its_author_agreed_to_is_written_down(self, town: Community) -> None:
+        self.accepted(town, "--consent", "no", "--licence", "CC BY 4.0", "--kind", "resource")
+
+        assert 'licence: "CC BY 4.0"\nconsent: {name: false}\n---' in (town.root / "contributions" / "marking-with-joy.md").read_text()
+        assert offers(town, "--all")[0]["kind"] == "resource"
+
+    def test_a_file_with_words_of_your_own_is_not_taken_back(self, town: Community) -> None:
+        self.accepted(town)
+        file = town.root / "contributions" / "marking-with-joy.md"
+        file.write_text(file.read_text() + "Mine.\n")
+
+        ran = town.run("review", "--undo", "1")
+
+        assert (ran.status, "has words of yours in it" in ran.err, file.exists()) == (1, True, True)
 
     def test_a_decision_can_be_taken_back(self, town: Community) -> None:
         self.accepted(town)

@@ -37,6 +37,7 @@ from amplify.model import (
     Place,
     Placement,
     Prose,
+    Provenance,
     Slug,
     Soundbite,
     Transcript,
@@ -472,6 +473,13 @@ def test_c19_author_who_is_no_member_is_told_the_nearest() -> None:
 @pytest.mark.parametrize(("named", "draft", "expected"), [(None, False, ["N76"]), (None, True, []), (True, False, []), (False, False, [])])
 def test_n76_consent_was_asked_for(named: bool | None, draft: bool, expected: list[str]) -> None:
     assert said(placing("contribution", "haircuts", draft=draft), replace(CONTRIBUTION, consent=Consent(name=named))) == expected
+
+
+@pytest.mark.parametrize(("words", "licence", "expected"), [(101, None, ["N76"]), (101, "CC BY 4.0", []), (100, None, [])])
+def test_n76_a_text_from_elsewhere_may_be_printed(words: int, licence: str | None, expected: list[str]) -> None:
+    gathered = replace(CONTRIBUTION, body="Word " * words, licence=licence, provenance=(Provenance(source="blogs", id="1", url=None),))
+
+    assert said(placing("contribution", "haircuts"), gathered) == expected
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,11 @@ def _asked(given: dict[str, str], target: Path) -> dict[str, str]:
 
 @cli.command()
 @click.option("--date", "day", metavar="D", help="When it is to go, like 2026-12-16 20:00.")
+@click.option("--add", "adds", is_flag=True, help="Write no new file: put what is new below ::end of the newest draft.")
+@click.option("--correction", metavar="EDITION", help="A letter that puts right what an edition said.")
 @as_json
 @click.pass_obj
-def draft(context: Context, day: str | None, json_: bool) -> None:
+def draft(context: Context, day: str | None, adds: bool, correction: str | None, json_: bool) -> None:
     """Write the next edition's file, as a draft, from what no edition holds yet.
 
     \b
@@ -100,14 +102,40 @@ def draft(context: Context, day: str | None, json_: bool) -> None:
     from amplify import draft as drafting
     from amplify import pipeline
 
+    if (day is not None) + adds + (correction is not None) > 1:
+        raise click.UsageError("--date, --add and --correction are three different things; take one of them.")
     with pipeline.opened(context.root) as community:
         content, _ = pipeline.check(community)
-        file, text = drafting.draft(content, community.settings, pipeline.now(), day)
+        if adds:
+            _added(community, content, json_=json_)
+            return
+        now = pipeline.now()
+        file, text = (
+            drafting.correction(content, community.settings, now, correction)
+            if correction
+            else drafting.draft(content, community.settings, now, day)
+        )
         drafting.write(context.root / file, text)
     show_json({"file": file.as_posix()}) if json_ else click.echo(
         f"Wrote {file.as_posix()}, a draft: it cannot be sent.\n"
         "  Edit it, look at it with  amplify preview , then take the line  draft: true  away."
     )
+
+
+def _added(community: Any, content: Any, *, json_: bool) -> None:
+    from amplify import draft as drafting
+    from amplify import pipeline
+
+    new = drafting.added(content, community.settings, pipeline.now())
+    file = new.file.as_posix()
+    if new.lines:
+        drafting.append(community.settings.root, new)
+    if json_:
+        show_json({"file": file, "added": len(new.lines)})
+    elif new.lines:
+        show_lines([f"Put below ::end of {file}, where nothing leaves; move up what is to go:", *(f"  {line}" for line in new.lines)])
+    else:
+        click.echo(f"Nothing is new; {file} was not touched.")
 
 
 @cli.command()

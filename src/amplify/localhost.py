@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, BinaryIO
 
@@ -72,6 +73,27 @@ class Local:
     def close(self) -> None:
         """Give the port back."""
         self._server.server_close()
+
+
+def serve(local: Local, ready: Callable[[str], None] | None) -> None:
+    """Answer until Ctrl-C, having told `ready` where."""
+    with contextlib.closing(local), contextlib.suppress(KeyboardInterrupt):
+        if ready:
+            ready(local.address)
+        local.run()
+
+
+def stamps(path: Path) -> Iterator[str]:
+    """The name, the times and the size of a file, or of every file in a folder: other ones when something was edited."""
+    files = [str(path)]
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        files += (os.path.join(folder, name) for name in sorted(names))
+    for file in files:
+        with contextlib.suppress(OSError):
+            stat = os.stat(file)
+            if file != str(path) or not os.path.isdir(path):
+                yield f"{file} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size}"
 
 
 class _Server(ThreadingHTTPServer):

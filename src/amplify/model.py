@@ -115,6 +115,8 @@ class Item:
     news: Offer | None = None
     slug: str = ""
     until: datetime | None = None
+    written: str = ""
+    """The digest of the file as accepting wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +125,8 @@ class Choice:
 
     at: datetime
     who: str
-    was: str
-    became: str
+    was: ItemState
+    became: ItemState
     reason: str
 
 

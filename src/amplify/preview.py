@@ -8,11 +8,9 @@ the record is only read, and what is published stays as it is: the line that rel
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -20,14 +18,14 @@ from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, quote, unquote
 
-from amplify import config, pipeline
+from amplify import config, localhost, pipeline
 from amplify import select as selecting
 from amplify.api import Announcer
 from amplify.cache import digest, fingerprint
 from amplify.config import Settings
 from amplify.desk import CLIPPED, NO_TROUBLE, Asked, Desk, Letter, Trouble, as_seen, desk, letter, mail_name, trouble_of
 from amplify.errors import AmplifyError
-from amplify.localhost import Answer, Local, Request
+from amplify.localhost import Answer, Local, Request, stamps
 from amplify.model import Asset, Digest
 from amplify.pipeline import Built, Clock, Community
 from amplify.render import Renderer, templates
@@ -43,10 +41,7 @@ _LETTER = (
 
 def serve(root: Path, port: int, clock: Clock = pipeline.now, ready: Callable[[str], None] | None = None) -> None:
     """Answer on this machine until Ctrl-C; port 0 takes a free one. Raises AmplifyError where there is no community, or no such port."""
-    with contextlib.closing(Preview(root, port, clock)) as preview, contextlib.suppress(KeyboardInterrupt):
-        if ready:
-            ready(preview.address)
-        preview.run()
+    localhost.serve(Preview(root, port, clock), ready)
 
 
 # -- the folder as values ------------------------------------------------------------------------------------------
@@ -65,19 +60,7 @@ class Shown:
 
 def signature(root: Path) -> Digest:
     """One digest for the names, times and sizes of all that people edit in the folder."""
-    return digest("\n".join(line for name in WATCHED for line in _stamps(root / name)).encode("utf-8", "surrogateescape"))
-
-
-def _stamps(path: Path) -> Iterator[str]:
-    files = [str(path)]
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        files += (os.path.join(folder, name) for name in sorted(names))
-    for file in files:
-        with contextlib.suppress(OSError):
-            stat = os.stat(file)
-            if file != str(path) or not os.path.isdir(path):
-                yield f"{file} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size}"
+    return digest("\n".join(line for name in WATCHED for line in stamps(root / name)).encode("utf-8", "surrogateescape"))
 
 
 class Folder:
@@ -117,7 +100,7 @@ class Folder:
 
     def _renew(self, settings: Settings) -> None:
         """Compiled templates are kept until one of them, or the settings, change."""
-        templates_now = tuple(_stamps(self._root / "templates"))
+        templates_now = tuple(stamps(self._root / "templates"))
         if (settings, templates_now) != (self._settings, self._templates):
             self._settings, self._templates, self._renderer = settings, templates_now, Renderer(settings)
 

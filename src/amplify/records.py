@@ -99,24 +99,21 @@ def body(reading: Reading) -> tuple[Heading | Prose | Placement, ...]:
     """An edition's body: headings, placements on lines of their own, and the organiser's words between them."""
     parts: list[Heading | Prose | Placement] = []
     prose: list[str] = []
-    fence = ""
 
     def flush() -> None:
         if words := "\n".join(prose).strip():
             parts.append(Prose(markdown=words))
         prose.clear()
 
-    for number, line in enumerate(reading.page.body.split("\n"), start=reading.page.body_line):
-        if mark := re.match(r"\s{0,3}(```|~~~)", line):
-            fence = "" if fence == mark[1] else fence or mark[1]
-        if fence:
+    for number, (line, code) in enumerate(text.fenced(reading.page.body), start=reading.page.body_line):
+        if code:
             prose.append(line)
         elif heading := re.fullmatch(r"(#{1,4})\s+(.*?)\s*#*\s*", line):
             flush()
             parts.append(Heading(level=max(2, len(heading[1])), text=text.one_line(heading[2])))
         elif line.startswith("::"):
             flush()
-            if re.fullmatch(r"::end\b.*", line):
+            if text.ends(line):
                 break
             if placement := _placement(reading, line, number):
                 parts.append(placement)

@@ -42,6 +42,8 @@ _NOBODY = frozenset(["anonymous", "anon", "unknown", "nobody", "none"])
 _LONGEST_SUBJECT, _PREHEADER = 60, range(40, 91)
 _LARGEST_PICTURE = 200_000
 _YEAR = timedelta(days=400)
+_QUOTED = 100
+"""Words of what was gathered that may be printed as a quotation is; what is longer needs a licence, or a yes."""
 
 
 def advice(content: Content, settings: Settings, now: datetime) -> tuple[Problem, ...]:
@@ -265,6 +267,9 @@ class _Desk:
         elif one.author and not member and one.consent.name is None and not edition.draft:
             message = f"{one.author} is named, and nobody has noted whether that is all right"
             yield advise(one.at, "N76", message, "ask, then write consent: {name: true}, or name: false to leave the name out")
+        if one.provenance and not one.licence and not edition.draft and len(one.body.split()) > _QUOTED:
+            message = "somebody else's text is printed, and nobody has noted whether it may be"
+            yield advise(one.at, "N76", message, "ask, then write licence: and what they answered, like CC BY 4.0")
         day = self._day(edition.date)
         yield from self.proof.plain(one.at, "the title", one.title, day)
         yield from self.proof.markdown(one.at, "the text", one.body, day, text.OFFERED)

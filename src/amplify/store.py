@@ -80,6 +80,14 @@ MIGRATIONS = (
     CREATE INDEX choice_item ON choice(item);
     """,
     "DROP INDEX delivery_open;",
+    """
+    ALTER TABLE item ADD COLUMN written TEXT NOT NULL DEFAULT '';
+    ALTER TABLE offer ADD COLUMN url TEXT NOT NULL DEFAULT '';
+    CREATE INDEX item_kind ON item(kind, id);
+    CREATE INDEX offer_source ON offer(source, item);
+    CREATE INDEX item_news ON item(id) WHERE news IS NOT NULL;
+    CREATE INDEX choice_became ON choice(became, id);
+    """,
 )
 """Numbered by their place; `user_version` is the number of the last one applied."""
 _CACHE = 64 << 20

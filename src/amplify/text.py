@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from html import escape, unescape
 from typing import Any
@@ -123,6 +124,20 @@ def from_html(html: str, base: str) -> str:
 def placing_nothing(markdown: str) -> str:
     """`markdown` in which no line reads as a placement of an edition, wherever it may be copied to."""
     return re.sub(r"(?m)^(?=::)", r"\\", markdown)
+
+
+def fenced(markdown: str) -> Iterator[tuple[str, bool]]:
+    """Each line of `markdown`, and whether it begins or goes on with a block of code, in which nothing means anything."""
+    fence = ""
+    for line in markdown.split("\n"):
+        if mark := re.match(r"\s{0,3}(```|~~~)", line):
+            fence = "" if fence == mark[1] else fence or mark[1]
+        yield line, bool(fence)
+
+
+def ends(line: str) -> bool:
+    """Whether a line of an edition is `::end`."""
+    return bool(re.fullmatch(r"::end\b.*", line))
 
 
 def gist(markdown: str, limit: int = 160) -> str:
