@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = (
     ("errors", "model", "secret", "headers"),
     ("times", "text", "colour", "fronts", "samples", "vault", "providers", "apart", "listed"),
-    ("validate", "calendar", "questions", "rss", "guard"),
+    ("validate", "calendar", "questions", "rss", "guard", "glance"),
     ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity", "localhost"),
     ("reading", "registry", "render", "select", "people", "inbox"),
     ("records", "pages", "feed", "letters", "draft", "plan", "scaffold", "gather", "review"),

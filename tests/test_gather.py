@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Make
+from tests.http_peer import peer
 from tests.kit import SETTINGS, Community, Ran
+
+from amplify.glance import glance
 
 SOURCE = '\n[[source]]\nname = "box"\nplugin = "box"\n'
 PLUGIN = '''\
@@ -300,9 +303,9 @@ class TestByHand:
     def test_an_address_is_put_into_the_inbox(self, community: Make) -> None:
         town = community({"amplify.toml": SETTINGS})
 
-        ran = town.run("add", "https://sam.example.org/welding/", "--from", "Sam")
+        ran = town.run("add", "http://127.0.0.1:9/welding/", "--from", "Sam")
 
-        assert ran.out == '"https://sam.example.org/welding/" is in the inbox as 1 (new).\n  Take it:  amplify review --accept 1\n'
+        assert ran.out == '"http://127.0.0.1:9/welding/" is in the inbox as 1 (new).\n  Take it:  amplify review --accept 1\n'
 
     def test_words_are_put_into_the_inbox(self, community: Make) -> None:
         town = community({"amplify.toml": SETTINGS})
@@ -313,7 +316,41 @@ class TestByHand:
 
     def test_the_same_thing_twice_is_one(self, community: Make) -> None:
         town = community({"amplify.toml": SETTINGS})
-        town.run("add", "https://sam.example.org/welding/")
-        town.run("add", "https://sam.example.org/welding/?utm_source=x")
+        town.run("add", "http://127.0.0.1:9/welding/")
+        town.run("add", "http://127.0.0.1:9/welding/?utm_source=x")
 
         assert len(offers(town)) == 1
+
+    @pytest.mark.parametrize(
+        ("head", "title", "body"),
+        [
+            ('<title>Sam &amp; Co</title><meta property="og:title" content="Welding\nwith joy"><meta name=description content="A start.">',
+             "Welding with joy", "A start."),
+            ("<title>\n Welding </title><svg><title>Logo</title></svg>", "Welding", ""),
+            ("<p>Welding</p>", "", ""),
+        ],
+    )  # fmt: skip
+    def test_a_page_that_can_be_had_says_what_it_is(self, community: Make, head: str, title: str, body: str) -> None:
+        with peer() as there:
+            there.answers["/welding"] = (200, {"Content-Type": "text/html; charset=utf-8"}, head.encode())
+            town = community({"amplify.toml": SETTINGS + '[http]\nallow = ["127.0.0.0/8"]\n'})
+            ran = town.run("add", there.url("/welding"))
+
+        assert ran.out.startswith(f'"{title or there.url("/welding")}" is in the inbox')
+        town.run("review", "--accept", "1")
+        [written] = (town.root / "contributions").iterdir()
+        assert written.read_text("utf-8").endswith(f"---\n{body}\n")
+
+    @pytest.mark.parametrize("charset", ["utf-8", "windows-1252", "no-such-charset"])
+    def test_its_letters_are_read_as_they_were_meant(self, charset: str) -> None:
+        page = f"<meta charset={charset}><title>Zoë’s bench</title>"
+
+        for told in ("", charset):
+            assert glance(page.encode("cp1252" if charset != "utf-8" else charset), told)["title"] == "Zoë’s bench"
+
+    def test_what_is_no_page_is_its_address(self, community: Make) -> None:
+        with peer() as there:
+            there.answers["/a.pdf"] = (200, {"Content-Type": "application/pdf"}, b"%PDF")
+            town = community({"amplify.toml": SETTINGS + '[http]\nallow = ["127.0.0.0/8"]\n'})
+
+            assert town.run("add", there.url("/a.pdf")).out.startswith(f'"{there.url("/a.pdf")}" is in the inbox')

@@ -9,8 +9,9 @@ from hashlib import blake2b
 
 from amplify import gather as gathering
 from amplify import instances, pipeline, registry, review
-from amplify.errors import AmplifyError
+from amplify.errors import AmplifyError, DeliveryError, Unreadable
 from amplify.gather import Gathered
+from amplify.glance import glance
 from amplify.inbox import Filter, Inbox
 from amplify.model import Item, Kind, Offer
 from amplify.pipeline import Community
@@ -87,20 +88,37 @@ def add(community: Community, what: str, author: str = "", kind: Kind | None = N
     """Put one thing that reached an organiser into the inbox: an address or some words. The item, new or known."""
     words = what.strip()
     address = words if words.startswith(("http://", "https://")) and len(words.split()) == 1 else None
-    first, _, rest = words.partition("\n")
-    title, body = (address, "") if address else (first, rest.strip()) if len(first) <= _TITLE else ("", words)
     identifier = blake2b(words.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    said = _seen(community, address) if address else _told(words)
     kind = kind or (Kind.RESOURCE if address else Kind.ARTICLE)
-    offer = gathering.usable(
-        Offer(id=identifier, title=title, body=body, form="text", kind=kind, url=address, author=author, offered=community.clock())
-    )
+    offer = Offer(
+        id=identifier, title=said["title"], body=said["about"], form="text", kind=kind, url=address, author=author or said["author"],
+        offered=community.clock(),
+    )  # fmt: skip
     reviewer = reviewing(community)
     accepted = dict(review.known_by(reviewer.content.contributions.values()))
-    found = reviewer.inbox.receive(BY_HAND, [offer], None, community.clock(), accepted)
+    found = reviewer.inbox.receive(BY_HAND, [gathering.usable(offer)], None, community.clock(), accepted)
     number = next(number for numbers in found.values() for number in numbers)
     item = reviewer.inbox.item(number)
     assert item is not None  # noqa: S101 - it has just been received
     return item
+
+
+def _told(words: str) -> dict[str, str]:
+    """Words by hand: a first line that is short is the title."""
+    first, _, rest = words.partition("\n")
+    return {"title": first, "about": rest.strip(), "author": ""} if len(first) <= _TITLE else {"title": "", "about": words, "author": ""}
+
+
+def _seen(community: Community, address: str) -> dict[str, str]:
+    """What a page says of itself; where it cannot be had, its address has to do."""
+    try:
+        got = community.http.get(address)
+        kind, _, charset = got.headers.get("content-type", "").lower().partition("charset=")
+        said: dict[str, str] = community.apart(glance, got.content, charset.strip("\"' ;")) if "html" in kind else {}
+    except (DeliveryError, Unreadable):
+        said = {}
+    return {"about": "", "author": ""} | said | {"title": said.get("title") or address}
 
 
 def waiting(community: Community) -> int:
