@@ -9,15 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (
-    ("errors", "model", "secret", "headers"),
-    ("times", "text", "colour", "fronts", "samples", "vault", "providers", "apart", "listed"),
+    ("errors", "model", "secret", "headers", "testing_server"),
+    ("times", "text", "colour", "fronts", "samples", "vault", "providers", "apart", "listed", "plugin_samples"),
     ("validate", "calendar", "questions", "rss", "guard", "glance"),
     ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity", "localhost"),
-    ("reading", "registry", "render", "select", "people", "inbox"),
+    ("reading", "registry", "render", "select", "people", "inbox", "rehearsal"),
     ("records", "pages", "feed", "letters", "draft", "plan", "scaffold", "gather", "review"),
     ("folder", "instances", "manual", "search"),
     ("word_rules", "feed_rules", "mail_rules"),
-    ("site", "compose", "deliver", "rules", "state"),
+    ("site", "compose", "deliver", "rules", "state", "authoring"),
     ("online",),
     ("connect",),
     ("pipeline",),
@@ -28,7 +28,11 @@ LEVELS = (
     ("cli_base",),
     ("cli_connect", "cli_inbox", "cli_list", "cli_mail", "cli_plugins", "cli_state"),
     ("cli",),
-    ("__main__",),
+    ("__main__", "testing_kit"),
+    ("testing_suite",),
+    ("testing_announcer", "testing_mirror", "testing_source"),
+    ("testing",),
+    ("testing_fixtures",),
 )
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 MODULES = sorted((ROOT / "src" / "amplify").glob("[!_]*.py"))

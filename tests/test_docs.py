@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -175,44 +176,75 @@ def test_the_readme_is_short_and_begins_with_two_commands_that_exist() -> None:
     assert {"demo", "test"} <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
-def steps(page: str) -> Iterator[tuple[str, list[str]]]:
-    """The commands of the consoles of a page, each with the lines that it answers; and what a person does between them."""
-    told = r'^```console\n(.*?)^```$|<!-- tour: take the line "(.+?)" out of (.+?) -->'
-    for console, take, where in re.findall(told, page, re.MULTILINE | re.DOTALL):
-        if take:
-            yield f"take {shlex.quote(take)} {where}", []
-        for command in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
+TOLD = re.compile(
+    r"""^```console\n(?P<console>.*?)^```$"""
+    r"""|<!-- tour: take the line "(?P<line>.+?)" out of (?P<out_of>.+?) -->"""
+    r"""|<!-- (?P<how>file|append): (?P<file>.+?) -->\n+```\w+\n(?P<text>.*?)^```$""",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def steps(page: str) -> Iterator[tuple[list[str], list[str]]]:
+    """The commands of a page, each with the lines that it answers; and what a person does to files between them."""
+    for told in TOLD.finditer(page):
+        if told["line"]:
+            yield ["take", told["line"], told["out_of"]], []
+        if told["how"]:
+            yield [told["how"], told["file"], told["text"]], []
+        for command in re.split(r"^\$ ", told["console"] or "", flags=re.MULTILINE)[1:]:
             line, *answer = command.rstrip("\n").split("\n")
-            yield line, answer
+            yield shlex.split(line), answer
 
 
-def follow(line: str, folder: Path) -> tuple[Path, str]:
+def follow(step: list[str], folder: Path) -> tuple[Path, str]:
     """Carry out one step in `folder`: the folder in which the next one is taken, and what was said."""
-    program, *args = shlex.split(line)
+    program, *args = step
     if program == "cd":
         return folder / args[0], ""
-    if program == "take":
-        [file] = folder.glob(args[1])
-        lines = file.read_text("utf-8").splitlines(keepends=True)
-        file.write_text("".join(one for one in lines if not one.startswith(args[0])), "utf-8")
+    if program == "amplify":
+        with chdir(folder):
+            ran = Community(Path()).run(*args)
+        assert ran.status == 0, ran.out + ran.err
+        return folder, ran.out.rstrip()
+    if program == "export":
+        os.environ.update([args[0].split("=")])
         return folder, ""
-    assert program == "amplify"
-    with chdir(folder):
-        ran = Community(Path()).run(*args)
-    assert ran.status == 0, ran.err
-    return folder, ran.out.rstrip()
+    file = next(folder.glob(args[-1 if program in ("take", "cat") else 0]), folder / args[0])
+    text = file.read_text("utf-8") if file.exists() else ""
+    if program == "take":
+        text = "".join(one for one in text.splitlines(keepends=True) if not one.startswith(args[0]))
+    elif program != "cat":
+        text = args[1] if program == "file" else f"{text}\n{args[1]}"
+    file.write_text(text, "utf-8")
+    return folder, text if program == "cat" else ""
+
+
+def toured(page: str, folder: Path) -> Path:
+    """The folder in which one stands after doing all that a page says, each command having answered as it is told there."""
+    for step, expected in steps(PAGES[page]):
+        folder, said = follow(step, folder)
+        important = [re.escape(one).replace("…", ".*") for one in expected if one not in ("…", "")]
+
+        assert re.search(r"(\n.*)*\n".join(["", *important]), f"\n{said}"), f"$ {shlex.join(step)}\n{said}"
+    return folder
 
 
 def test_the_five_minutes_of_the_readme_go_as_they_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Europe/London")
-    folder = tmp_path
-    for line, expected in steps(PAGES["README.md"]):
-        folder, said = follow(line, folder)
-        important = [re.escape(one).replace("…", ".*") for one in expected if one != "…"]
+    folder = toured("README.md", tmp_path)
 
-        assert re.search(r"(\n.*)*\n".join(["", *important]), f"\n{said}"), f"$ {line}\n{said}"
     assert (folder / "public" / "index.html").exists()
     assert [mail.name for mail in (folder / ".amplify" / "outbox").glob("*amal@example.org*.eml")] != []
+
+
+def test_the_tutorial_for_authors_goes_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/London")
+    monkeypatch.setenv("PINWALL_TOKEN", "")
+    folder = toured("docs/plugin-tutorial.md", tmp_path)
+
+    [posted] = (folder / ".amplify" / "outbox").glob("wall-*.txt")
+    assert len(posted.read_text("utf-8").split("\n\n")[-1]) <= 280
+    assert sum(len(text.splitlines()) for text in blocks("docs/plugin-tutorial.md", "python")) < 60
 
 
 PLUGINS = {
@@ -305,6 +337,6 @@ def test_a_page_has_one_sentence_a_line(name: str) -> None:
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
-    linked = set(itertools.chain(re.findall(r"\]\((docs/\w+\.md|[A-Z]+\.md)\)", PAGES["README.md"]), ["README.md"]))
+    linked = set(itertools.chain(re.findall(r"\]\((docs/[\w-]+\.md|[A-Z]+\.md)\)", PAGES["README.md"]), ["README.md"]))
 
     assert linked == PAGES.keys()

@@ -15,7 +15,6 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,26 +29,11 @@ from amplify.api import Mirror, Secret
 from amplify.config import Plugged
 from amplify.errors import AmplifyError, MissingExtra, Paused, Transient
 from amplify.model import Asset, Digest, Site
+from amplify.testing import MirrorSuite
+from amplify.testing_mirror import SITE, asset
 
 NOW = datetime(2026, 11, 18, 20, 30, tzinfo=UTC)
 LIST = ".amplify-files"
-SITE = {
-    "index.html": b"<h1>Joy in FE</h1>",
-    "editions/2026-11/index.html": b"<p>Dear all</p>",
-    "a/b/c/d/e/f/g/page.v1.2.html": b"deep",
-    ".well-known/x.y.z": b"dots",
-    "assets/Zo\u00eb at work.txt": "caf\u00e9".encode(),
-    "empty.txt": b"",
-    "podcast.xml": b"<rss/>",
-}
-
-
-def asset(folder: Path, path: str, content: bytes) -> Asset:
-    digest = Digest(blake2b(content, digest_size=16).hexdigest())
-    source = folder / "sources" / digest
-    source.parent.mkdir(exist_ok=True)
-    source.write_bytes(content)
-    return Asset(path=PurePosixPath(path), digest=digest, size=len(content), type="text/html", source=source)
 
 
 @cache
@@ -190,100 +174,22 @@ http = _made_of("git-http")
 local_git = _made_of("git")
 
 
-class TestEveryPlace:
-    def test_becomes_equal_to_the_site(self, every: Place) -> None:
+class TestEveryPlace(MirrorSuite):
+    """What every such channel promises, and what these promise besides."""
+
+    @pytest.fixture
+    def place(self, every: Place) -> Place:
+        return every
+
+    def secrets(self) -> list[str]:
+        return [PASSWORD]
+
+    def test_loses_the_folders_with_what_the_site_lost(self, every: Place) -> None:
         every.publish(SITE)
-
-        assert every.site() == SITE
-        assert every.listed() == set(SITE)
-
-    def test_is_left_alone_when_it_is_equal(self, place: Place) -> None:
-        place.publish(SITE)
-
-        assert place.publish(SITE) == 0
-
-    def test_takes_a_file_twice(self, place: Place) -> None:
-        for _ in range(2):
-            with place.works.session() as session:
-                session.put(place.asset("index.html", b"once"))
-                session.put(place.asset("index.html", b"once"))
-
-        assert place.site() == {"index.html": b"once"}
-
-    def test_follows_what_changes(self, every: Place) -> None:
-        every.publish(SITE)
-
-        changes = every.publish(SITE | {"index.html": b"<h1>Joy</h1>", "new/index.html": b"new"})
-
-        assert changes == 2
-        assert every.site() == SITE | {"index.html": b"<h1>Joy</h1>", "new/index.html": b"new"}
-
-    def test_loses_what_the_site_lost_and_the_folders_with_it(self, every: Place) -> None:
-        every.publish(SITE)
-
         every.publish({"index.html": b"all that is left"})
 
-        assert every.site() == {"index.html": b"all that is left"}
-        assert every.listed() == {"index.html"}
         if every.root:
             assert [path.name for path in every.root.iterdir() if path.is_dir()] == []
-
-    def test_may_have_lost_it_already(self, place: Place) -> None:
-        with place.works.session() as session:
-            session.remove(PurePosixPath("never/was.html"))
-
-        assert place.site() == {}
-
-    def test_keeps_what_amplify_did_not_write(self, place: Place) -> None:
-        theirs = {".htaccess": b"theirs", "editions/notes.txt": b"theirs", "old/index.html": b"theirs"}
-        place.write(theirs)
-
-        place.publish(SITE)
-        place.publish({})
-
-        assert place.site() == theirs
-
-    def test_gives_a_file_back(self, place: Place) -> None:
-        place.publish(SITE)
-
-        works = place.works
-        assert {path: works.read(PurePosixPath(path)) for path in SITE} == SITE
-
-    def test_says_what_is_surely_not_there(self, every: Place) -> None:
-        works = every.works
-        assert works.read(PurePosixPath("amplify.json")) is None
-
-        every.publish({"index.html": b"x"})
-
-        assert works.read(PurePosixPath("amplify.json")) is None
-        assert works.read(PurePosixPath("no/such/folder/amplify.json")) is None
-
-    def test_takes_a_large_file(self, place: Place) -> None:
-        large = bytes(range(256)) * 20_480
-
-        place.publish({"episodes/1.mp3": large})
-
-        assert place.site() == {"episodes/1.mp3": large}
-
-    def test_lists_the_truth_after_an_error_and_goes_on(self, place: Place) -> None:
-        place.publish({"index.html": b"before", "gone.html": b"x"})
-
-        def fail() -> None:
-            with place.works.session() as session:
-                for number in range(34):
-                    session.put(place.asset(f"p/{number}.html", b"%d" % number))
-                session.remove(PurePosixPath("gone.html"))
-                raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            fail()
-
-        there = place.site()
-        listing = place.works.listing()
-        assert {str(path) for path in listing} == set(there)
-        assert all(digest in ("", place.asset("x", there[str(path)]).digest) for path, digest in listing.items())
-        place.publish({"index.html": b"after", "p/7.html": b"seven"})
-        assert place.site() == {"index.html": b"after", "p/7.html": b"seven"}
 
     def test_believes_no_list_that_leads_elsewhere(self, place: Place) -> None:
         digest, blob = "0" * 32, "0" * 40

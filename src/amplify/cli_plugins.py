@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -43,6 +44,54 @@ def show(context: Context, name: str, json_: bool) -> None:
 
     chosen = manual.named(_found(context), name)
     show_json({"plugins": [manual.page_json(one) for one in chosen]}) if json_ else show_lines(manual.pages(chosen))
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", "sort", type=click.Choice(["announcer", "mirror", "source"]), default="announcer", show_default=True,
+              help="An announcer sends, a mirror keeps a place equal to the site, a source gathers.")  # fmt: skip
+@as_json
+@click.pass_obj
+def new(context: Context, name: str, sort: Any, json_: bool) -> None:
+    """Write a plugin that works, and its test, for you to change.
+
+    \b
+    Example:  amplify plugins new noticeboard --kind announcer
+    """
+    from amplify import authoring, config
+
+    config.load(context.root)
+    files = [file.as_posix() for file in authoring.new(context.root, _found(context), name, sort)]
+    show_json({"files": files}) if json_ else click.echo(
+        f"Wrote {' and '.join(files)}: a plugin that works, and its test.\n"
+        f"  Change it, and look whether it keeps what plugins promise:  amplify plugins check {name}"
+    )
+
+
+@plugins.command()
+@click.argument("name")
+@as_json
+@click.pass_obj
+def check(context: Context, name: str, json_: bool) -> None:
+    """Look whether a plugin keeps what plugins promise, and run its tests.
+
+    \b
+    Example:  amplify plugins check noticeboard
+    """
+    from amplify import authoring, manual
+
+    [plugin, *_] = manual.named(_found(context), name)
+    findings = []
+    if not json_:
+        click.echo(f"{plugin.name} ({plugin.origin}: {plugin.where})")
+    for one in authoring.check(context.root.absolute(), plugin):
+        findings.append(one)
+        if not json_:
+            show_lines([f"  {'right' if one.right else 'WRONG'}   {one.words}", *one.more.splitlines()])
+    if json_:
+        show_json({"name": plugin.name, "findings": [{"right": one.right, "words": one.words, "more": one.more} for one in findings]})
+    if not all(one.right for one in findings):
+        sys.exit(1)
 
 
 def _found(context: Context) -> Any:

@@ -300,4 +300,5 @@ def back_off(attempt: int) -> timedelta:
 
 
 def _words(error: BaseException) -> str:
-    return hide(f"{type(error).__name__}: {error}").splitlines()[0][:500]
+    named = "" if isinstance(error, AmplifyError) else f"{type(error).__name__}: "
+    return hide(f"{named}{error}").splitlines()[0][:500]

@@ -7,6 +7,7 @@ peace. What goes wrong becomes one of the words for failures: Permanent, Transie
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -53,11 +54,15 @@ def guarded(
     agent: str = f"Amplify/{__version__}",
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     resolve: Resolve = look_up,
+    longest: float = math.inf,
 ) -> Iterator[Client]:
-    """The client for one run; `allow` names networks that are no part of the public internet. Raises AmplifyError."""
+    """The client for one run; `allow` names networks that are no part of the public internet. Raises AmplifyError.
+
+    No request takes longer than `longest` seconds, whatever is asked for.
+    """
     guard = Guard(allow, resolve)
     try:
-        yield Client(guard, agent, clock)
+        yield Client(guard, agent, clock, longest)
     finally:
         guard.close()
 
@@ -95,8 +100,8 @@ class _Call:
 class Client:
     """Implements `amplify.api.Http`."""
 
-    def __init__(self, guard: Guard, agent: str, clock: Callable[[], datetime]) -> None:
-        self._guard, self._agent, self._clock = guard, agent, clock
+    def __init__(self, guard: Guard, agent: str, clock: Callable[[], datetime], longest: float) -> None:
+        self._guard, self._agent, self._clock, self._longest = guard, agent, clock, longest
         self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -209,6 +214,7 @@ class Client:
 
     def _followed(self, call: _Call, target: Target, *, patient: bool) -> Response:
         """The answer after redirects, which only a request that changes nothing follows. Raises _Trouble, Permanent, Transient."""
+        call = replace(call, seconds=min(call.seconds, self._longest))
         left = call.seconds
         for hop in range(REDIRECTS + 1):
             began, response = self._in_turn(call, target, left, patient=patient)

@@ -19,6 +19,7 @@ from amplify.config import FILE, Plugged, Settings
 from amplify.errors import AmplifyError, FolderError, Problem
 from amplify.gather import Fount
 from amplify.registry import Registry, words
+from amplify.rehearsal import Rehearsal
 from amplify.secret import HIDING
 from amplify.validate import TomlLines, nearest, validate
 
@@ -68,11 +69,20 @@ def sources(settings: Settings, found: Registry, lend: Lend) -> tuple[Fount, ...
 
 def instance(table: Plugged, kind: Channel, lend: Lend) -> Instance:
     """One channel that no settings name. Raises AmplifyError for options that it does not take, or that break it."""
+    return _alone(table, kind, partial(_channel, lend))
+
+
+def fount(table: Plugged, kind: SourceKind, lend: Lend) -> Fount:
+    """One source that no settings name. Raises AmplifyError for options that it does not take, or that break it."""
+    return _alone(table, kind, partial(_source, lend))
+
+
+def _alone(table: Plugged, kind: K, make: Callable[[Plugged, K, Any], M]) -> M:
     options, problems = validate(kind.options, dict(table.options), TomlLines("", FILE))
     if options is None:
         raise AmplifyError("; ".join(one.message for one in problems))
     try:
-        return _channel(lend, table, kind, options)
+        return make(table, kind, options)
     except ValueError as error:
         raise AmplifyError(f"{error}. Nothing was written.") from error
 
@@ -125,7 +135,7 @@ def _channel(lend: Lend, table: Plugged, kind: Channel, options: Any) -> Instanc
     if not isinstance(works, Mirror) and not (isinstance(works, Announcer) and isinstance(works.traits, Traits)):
         raise ValueError(f"the plugin {kind.name} is broken: it made {type(works).__name__}, which can neither keep a site nor send")
     if table.rehearsal and isinstance(works, Announcer) and works.traits.outside:
-        raise ValueError(f"the plugin {kind.name} cannot rehearse: with rehearsal = true it would really send")
+        works = Rehearsal(works, services)
     return Instance(table=table, works=works)
 
 

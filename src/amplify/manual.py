@@ -99,7 +99,7 @@ def about(cls: type) -> str:
 def table(found: Registry) -> Iterator[str]:
     """A line for each plugin."""
     for plugin in found.plugins:
-        kinds = ", ".join(f"{_table(kind)} {kind.name}" for kind in plugin.kinds)
+        kinds = ", ".join(f"{table_of(kind)} {kind.name}" for kind in plugin.kinds)
         first = plugin.manual.split("\n", 1)[0]
         yield f"{plugin.name:<16} {plugin.origin:<10} " + (f"BROKEN  {plugin.error}" if plugin.error else f"{kinds}: {first}")
 
@@ -107,7 +107,9 @@ def table(found: Registry) -> Iterator[str]:
 def as_json(found: Registry) -> dict[str, Any]:
     """The same for programs: a row for each kind, and one for each plugin that could not be loaded."""
     rows = [
-        {"name": kind.name, "kind": _table(kind), "from": plugin.origin, "error": None} for plugin in found.plugins for kind in plugin.kinds
+        {"name": kind.name, "kind": table_of(kind), "from": plugin.origin, "error": None}
+        for plugin in found.plugins
+        for kind in plugin.kinds
     ]
     return {
         "plugins": rows + [{"name": one.name, "kind": None, "from": one.origin, "error": one.error} for one in found.plugins if one.error]
@@ -142,7 +144,7 @@ def page(plugin: Plugin) -> Iterator[str]:
         return
     yield from ("", plugin.manual)
     for kind in plugin.kinds:
-        yield from ("", f'In a [[{_table(kind)}]] with plugin = "{kind.name}":')
+        yield from ("", f'In a [[{table_of(kind)}]] with plugin = "{kind.name}":')
         for option in options(kind.options):
             default = {"required": "required", "nothing": ""}.get(option.default, f"{option.default} if left out")
             yield f"  {option.name:<16} " + "; ".join(filter(None, (option.kind, default, option.says))).replace("`", "")
@@ -157,7 +159,7 @@ def page_json(plugin: Plugin) -> dict[str, Any]:
         "example": example(plugin.manual),
         "kinds": [
             {
-                "name": kind.name, "kind": _table(kind), "about": about(kind.options),
+                "name": kind.name, "kind": table_of(kind), "about": about(kind.options),
                 "options": [asdict(one) for one in options(kind.options)],
                 "traits": asdict(traits) if (traits := traits_of(kind)) else None,
             }
@@ -188,5 +190,6 @@ def _likes(kind: Channel | SourceKind) -> Iterator[str]:
         yield f"It is like this: {told.replace(' True', '').replace(', outside', ', leaves this computer')}"
 
 
-def _table(kind: Channel | SourceKind) -> Literal["channel", "source"]:
+def table_of(kind: Channel | SourceKind) -> Literal["channel", "source"]:
+    """In which table of the settings it is used."""
     return "channel" if isinstance(kind, Channel) else "source"

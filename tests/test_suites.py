@@ -1,0 +1,81 @@
+"""The plugins that come with Amplify keep what every plugin promises; those that keep places do so in `test_mirrors`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from smtp_peer import DROP, HANG, Peer, listening
+
+from amplify.testing import AnnouncerSuite, Fault, SourceSuite
+from amplify.testing_kit import contents
+
+
+class TestOutbox(AnnouncerSuite):
+    kind = "email"
+    faults = ()
+
+    def options(self) -> Mapping[str, Any]:
+        return {"server": "outbox:"}
+
+    def posts(self) -> Sequence[object]:
+        return [name for name in contents(self.folder) if name.endswith(".eml")]
+
+    def far_end_has(self, words: str) -> bool:
+        return any(words.encode() in data for name, data in contents(self.folder).items() if name.endswith(".eml"))
+
+
+_DAYS: Mapping[Fault, tuple[str, str]] = {
+    Fault.DENIED: ("auth", "535 5.7.8 Username and password not accepted"),
+    Fault.REFUSED: ("rcpt", "550 5.1.1 no such user"),
+    Fault.TOO_MANY: ("rcpt", "450 4.2.1 come back later"),
+    Fault.DROP_BEFORE: ("rcpt", DROP),
+    Fault.DROP_AFTER: ("dot", DROP),
+    Fault.SILENT_BEFORE: ("rcpt", HANG),
+    Fault.SILENT_AFTER: ("dot", HANG),
+}
+
+
+class TestSmtp(AnnouncerSuite):
+    """A mail server cannot be asked, has no Retry-After, and what it says is never JSON."""
+
+    kind = "email"
+    faults = (*_DAYS, Fault.UNREACHABLE)
+
+    @pytest.fixture(autouse=True)
+    def _server(self) -> Iterator[None]:
+        with listening(Peer(account=("me", "canary-yellow"))) as self.peer:
+            yield
+
+    def options(self) -> Mapping[str, Any]:
+        self.peer.answers = {}
+        if self.far.trouble in _DAYS:
+            stage, answer = _DAYS[self.far.trouble]
+            self.peer.answers = {stage: [answer] * 4}
+        port = self.far.url.rpartition(":")[2] if self.far.trouble is Fault.UNREACHABLE else self.peer.port
+        times = {"timeout": 0.3, "final_timeout": 0.3} if self.far.trouble else {}
+        return {"server": f"smtp://127.0.0.1:{port}", "username": "me", "password": "canary-yellow", "connections": 1, **times}
+
+    def posts(self) -> Sequence[object]:
+        return self.peer.taken
+
+    def far_end_has(self, words: str) -> bool:
+        return any(words in part.get_content() for mail in self.peer.messages() for part in mail.walk() if not part.is_multipart())
+
+
+class TestDropBox(SourceSuite):
+    kind = "folder"
+    faults = ()
+
+    def options(self) -> Mapping[str, Any]:
+        return {"path": "offers"}
+
+    def fill(self) -> None:
+        box = self.folder / "offers"
+        box.mkdir(exist_ok=True)
+        for number in range(self.things):
+            file = box / f"thing-{number}.txt"
+            file.write_text(f"How we mark in room {number}, and what came of it.")
+            os.utime(file, (1_700_000_000, 1_700_000_000))
