@@ -16,8 +16,10 @@ from typing import Any
 
 import click
 
-from amplify import api, config, manual, model, pipeline, registry, view
+from amplify import api, config, manual, model, pipeline, plugin_samples, registry, view
 from amplify.cli import cli
+from amplify.testing import Fault
+from amplify.testing_announcer import expected
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -61,6 +63,8 @@ def block(what: str) -> str:
         "api": names,
         "traits": traits,
         "levels": levels,
+        "sample source": sample_source,
+        "faults": faults,
     }
     return makers[what]()
 
@@ -177,6 +181,18 @@ def traits() -> str:
     ]
     head = [inspect.cleandoc(api.Traits.__doc__ or ""), "", "| name | is | if left out | |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *rows])
+
+
+def sample_source() -> str:
+    """The source that `amplify plugins new` writes."""
+    return fenced("python", plugin_samples.sample("source", "blog")[0].rstrip("\n"))
+
+
+def faults() -> str:
+    """What can go wrong at the far end of an announcer, and the words for it."""
+    told = ((one.name, one.value, " or ".join(f"`{word.__name__}`" for word in expected(one))) for one in Fault)
+    rows = [f"| `{name}` | {value} | {words} |" for name, value, words in told]
+    return "\n".join(["| `Fault` | what happens | the word |", "| --- | --- | --- |", *rows])
 
 
 # -- how it is laid out --------------------------------------------------------------------------------------------

@@ -39,6 +39,13 @@ _AS_IT_SHOULD: Mapping[Fault, tuple[type[Exception], ...]] = {
     Fault.NOT_JSON: _IN_DOUBT,
     Fault.HUGE: _IN_DOUBT,
 }
+
+
+def expected(fault: Fault) -> tuple[type[Exception] | type[Receipt], ...]:
+    """What an announcer may raise, or give, on such a day."""
+    return (Receipt, *_AS_IT_SHOULD[fault]) if fault in (Fault.NOT_JSON, Fault.HUGE) else _AS_IT_SHOULD[fault]
+
+
 FIELD = "AMPLIFY0123456789ABCDEF"
 """The token in the messages of the suite that each recipient's own address replaces."""
 
@@ -156,7 +163,8 @@ class AnnouncerSuite(Suite):
     def test_a_bad_day_has_its_word(self, fault: Fault) -> None:
         done = self._on_a_bad_day(fault)
 
-        assert isinstance(done, self._expected(fault)), f"{fault.value}: {done!r}"
+        again = (Transient,) if self.announcer().traits.idempotent else ()
+        assert isinstance(done, (*expected(fault), *again)), f"{fault.value}: {done!r}"
         if fault is Fault.LATER:
             assert isinstance(done, Transient)
             assert done.wait is not None, "the wait that the far end asked for was lost"
@@ -165,11 +173,6 @@ class AnnouncerSuite(Suite):
         found = self.find()
         assert found is None or isinstance(found, Unknown) or self.posts(), "`find` gives a receipt for what is not there"
         assert found is not None or not self.posts(), "`find` says that it is surely not there, and it is"
-
-    def _expected(self, fault: Fault) -> tuple[type, ...]:
-        done: tuple[type, ...] = (Receipt,) if fault in (Fault.NOT_JSON, Fault.HUGE) else ()
-        again: tuple[type, ...] = (Transient,) if self.announcer().traits.idempotent else ()
-        return (*_AS_IT_SHOULD[fault], *done, *again)
 
     def _on_a_bad_day(self, fault: Fault) -> Receipt | Exception:
         self.far.trouble = fault
