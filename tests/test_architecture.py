@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LEVELS = (
-    ("errors", "model", "secret", "headers", "testing_server"),
-    ("times", "text", "colour", "fronts", "samples", "vault", "providers", "apart", "listed", "plugin_samples"),
+    ("errors", "model", "secret", "headers", "testing_server", "replies"),
+    ("times", "text", "colour", "fronts", "samples", "vault", "providers", "apart", "listed", "plugin_samples", "incoming"),
     ("validate", "calendar", "questions", "rss", "guard", "glance"),
     ("frontmatter", "api", "wire", "http", "cache", "media", "config", "store", "view", "identity", "localhost"),
     ("reading", "registry", "render", "select", "people", "inbox", "rehearsal"),

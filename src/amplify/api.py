@@ -39,6 +39,7 @@ from amplify.errors import (
 )
 from amplify.frontmatter import Broken, split
 from amplify.headers import named_header, words_header
+from amplify.incoming import Incoming, read_mail
 from amplify.listed import ListedMirror, Place
 from amplify.model import Asset, Bookmark, Delivery, Digest, Kind, Media, Message, Offer, Receipt, Recipient
 from amplify.secret import Secret
@@ -57,6 +58,7 @@ __all__ = [
     "DeliveryError",
     "Digest",
     "Http",
+    "Incoming",
     "Kind",
     "ListedMirror",
     "Media",
@@ -85,6 +87,7 @@ __all__ = [
     "hookimpl",
     "named_header",
     "parse_moment",
+    "read_mail",
     "single",
     "words_header",
 ]
@@ -220,11 +223,12 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """A kind of source."""
+    """A kind of source. `anyone`: anybody can write there under any name, so that only a person accepts what comes from it."""
 
     name: str
     options: type[Any]
     make: Callable[[Any, Services], Source]
+    anyone: bool = False
 
 
 class Hooks:

@@ -28,10 +28,11 @@ _LONGEST = {"id": 1000, "title": 300, "body": 200_000, "author": 200, "handle": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fount:
-    """A `[[source]]` of the settings with the object that does its work."""
+    """A `[[source]]` of the settings with the object that does its work. `anyone`: see `SourceKind`."""
 
     name: str
     works: Source
+    anyone: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

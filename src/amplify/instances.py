@@ -144,7 +144,11 @@ def _source(lend: Lend, table: Plugged, kind: SourceKind, options: Any) -> Fount
     works: Any = _works(kind, options, services)
     if not callable(getattr(works, "gather", None)):
         raise ValueError(f"the plugin {kind.name} is broken: it made {type(works).__name__}, which cannot gather")
-    return Fount(name=table.name, works=works)
+    if kind.anyone and table.trust:
+        raise ValueError(
+            "trust = true would accept whatever anybody writes there under any name\nTake the line out; you decide in  amplify review"
+        )
+    return Fount(name=table.name, works=works, anyone=kind.anyone)
 
 
 def _log(what: str, table: Plugged) -> logging.Logger:

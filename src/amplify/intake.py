@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -51,17 +51,18 @@ def gather(community: Community, names: Sequence[str], progress: Callable[[str, 
     accepted = dict(review.known_by(reviewer.content.contributions.values()))
     reviewer.inbox.wake(community.clock())
     found = gathering.gather(wanted, reviewer.inbox, community.clock, accepted, progress, gathering.SECONDS)
-    return Intake(sources=found, ruled=_ruled(community, reviewer, found))
+    return Intake(sources=found, ruled=_ruled(community, reviewer, found, {one.name for one in wanted if one.anyone}))
 
 
-def _ruled(community: Community, reviewer: Reviewer, found: Sequence[Gathered]) -> dict[int, str]:
+def _ruled(community: Community, reviewer: Reviewer, found: Sequence[Gathered], anyone: Set[str]) -> dict[int, str]:
+    """What the rules decided. None accepts what comes from where anybody can write under any name: a sender is a hint (X07)."""
     tables = {one.name: one for one in community.settings.source}
     decided: dict[int, str] = {}
     for result in found:
         for number in result.items["new"]:
             item = reviewer.inbox.item(number)
             rule = review.ruled(item, tables[result.source], community.settings.rule) if item and item.state == "new" else None
-            if item and rule:
+            if item and rule and not (rule.then == "accept" and result.source in anyone):
                 review.carried_out(reviewer, item, rule)
                 decided[number] = rule.then
     return decided
