@@ -220,17 +220,17 @@ class Mailbox:
             self._log.warning("%s asks to leave the list:  amplify subscribers remove %s", mail["address"], mail["address"])
         elif mail["about"] == "automatic":
             self._left["automatic mails"] += 1
-        elif not (mail["subject"] or mail["body"] or mail["pictures"] or mail["attached"]):
+        elif not (mail["subject"] or _says(mail["body"]) or mail["pictures"]):
             self._left["empty mails"] += 1
         else:
             return self._made(mail)
         return None
 
     def _made(self, mail: Mapping[str, Any]) -> Offer:
-        body, title = mail["body"], mail["subject"] or ("" if mail["body"] else "No subject")
+        body, title = mail["body"], mail["subject"] or ("" if _says(mail["body"]) else "No subject")
         media = []
         for number, picture in enumerate(mail["pictures"]):
-            kept = self._kept(picture, title) if picture["data"] else None
+            kept = self._kept(picture, title or "No subject") if picture["data"] else None
             gone = rf'<img\b[^<>]*"cid:{number}"[^<>]*>'
             body = body.replace(f'"cid:{number}"', f'"{kept.path}"') if kept else re.sub(gone, "", body)
             media += [kept] if kept else []
@@ -289,6 +289,10 @@ def _named(data: bytes | None) -> str:
     head = (data or b"")[:20_000].decode("utf-8", "replace")
     subject, date = (re.search(rf"(?im)^{name}:[ \t]*(.{{1,80}})", head) for name in ("Subject", "Date"))
     return f'the mail "{subject[1].strip() if subject else ""}"' + (f" of {date[1].strip()}" if date else "")
+
+
+def _says(body: str) -> bool:
+    return bool(re.sub(r"<[^>]*>|&nbsp;|\s", "", body))
 
 
 def _remembered(since: Bookmark | None) -> Places:

@@ -13,6 +13,8 @@ from tests.conftest import Make
 from tests.kit import SETTINGS, Community, contents
 from tests.test_drop_box import drawn
 
+from amplify.incoming import read_mail
+
 OURS = "<0123456789abcdef0123456789abcdef@joyfe.example.org>"
 HEAD = "From: Amal Haddad <amal@example.org>\nTo: team@joyfe.example.org\nDate: Tue, 17 Nov 2026 18:00:00 +0000\n"
 
@@ -32,13 +34,7 @@ class Town(Community):
     def post(self, *mails: str | bytes | EmailMessage) -> Town:
         """Mails arrive."""
         for mail in mails:
-            data = (
-                mail
-                if isinstance(mail, bytes)
-                else bytes(mail)
-                if isinstance(mail, EmailMessage)
-                else mail.encode("utf-8", "surrogateescape")
-            )
+            data = mail.encode() if isinstance(mail, str) else bytes(mail)
             self.server.put(data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"), user=self.user)
         return self
 
@@ -134,15 +130,15 @@ class TestMails:
             ("Subject: a\n b\n", "a b"),
             ("Subject: =?utf-8?b?w7w=?= =?klingon?q?x=FC?=\n", "üxü"),
             ("Subject: caf\udce9\n", "café"),
-            ("Subject: =?utf-8?b?****?=\n", "Three ways."),
-            ("X: y\n", "Three ways."),
+            ("Subject: =?utf-8?b?****?=\n", ""),
+            ("X: y\n", ""),
             ("Subject: a\u202eb\n", "a b"),
         ],
     )
-    def test_a_subject_may_be_wrong_in_every_way(self, town: Town, head: str, title: str) -> None:
-        town.post(f"From: friends: Amal <amal@example.org>;\n{head}\nThree ways.\n")
+    def test_a_subject_may_be_wrong_in_every_way(self, head: str, title: str) -> None:
+        mail = f"From: friends: Amal <amal@example.org>;\n{head}\nThree ways.\n".encode("utf-8", "surrogateescape")
 
-        assert offered(town) == [("article", title)]
+        assert read_mail(mail, "news@joyfe.example.org")["subject"] == title
 
     def test_a_name_that_is_an_address_is_not_shown(self, town: Town) -> None:
         assert "amal@" not in accepted(town.post(letter(sender='"amal@example.org" <amal@example.org>')))
@@ -185,8 +181,11 @@ class TestWhatIsLeftAlone:
             {"Return_Path": "<>"}, {"id": OURS}, {"List_Id": "Joy <joy.joyfe.example.org>"}, {"subject": "Out of office: Re: Joy"},
         ],
     )  # fmt: skip
-    def test_what_no_person_wrote_to_us_is_counted(self, town: Town, headers: dict[str, str]) -> None:
-        found = gathered(town.post(letter(**headers), letter(**{"subject": "Again", **headers})))  # type: ignore[arg-type]
+    def test_what_no_person_wrote_to_us_is_automatic(self, headers: dict[str, str]) -> None:
+        assert read_mail(bytes(letter(**headers)), "news@joyfe.example.org")["about"] == "automatic"
+
+    def test_what_is_automatic_is_counted(self, town: Town) -> None:
+        found = gathered(town.post(letter(Precedence="bulk"), letter("Re: Joy", Auto_Submitted="auto-replied")))
 
         assert (found["new"], found["notes"]) == (0, ["left alone: 2 automatic mails"])
 
@@ -269,7 +268,7 @@ class TestTheMailbox:
         assert gathered(found)["new"] == 2
 
     def test_more_than_a_batch_comes_whole(self, town: Town) -> None:
-        assert gathered(town.post(*(letter(f"Number {n}") for n in range(120))))["new"] == 120
+        assert gathered(town.post(*(letter(f"Number {n}") for n in range(60))))["new"] == 60
 
 
 class TestTheServer:
