@@ -88,6 +88,7 @@ MIGRATIONS = (
     CREATE INDEX item_news ON item(id) WHERE news IS NOT NULL;
     CREATE INDEX choice_became ON choice(became, id);
     """,
+    "CREATE INDEX subscriber_status ON subscriber(status);",
 )
 """Numbered by their place; `user_version` is the number of the last one applied."""
 _CACHE = 64 << 20
@@ -384,7 +385,7 @@ class Store:
             ).fetchone()  # fmt: skip
             if row:
                 who = (
-                    f"SELECT :id, id, 'planned', :now FROM subscriber WHERE {_AUDIENCE}"
+                    f"SELECT :id, id, 'planned', :now FROM subscriber WHERE {_AUDIENCE} ORDER BY rowid"
                     if subscribers
                     else "SELECT :id, '', 'planned', :now"
                 )
