@@ -15,6 +15,8 @@ _ANNOUNCER = '''\
     plugin = "$name"
     server = "https://$name.example.org"
     token = "env:${upper}_TOKEN"
+
+`token` is what the server gave you for writing.
 """
 
 from dataclasses import dataclass
@@ -73,6 +75,8 @@ _SOURCE = '''\
     name = "$name"
     plugin = "$name"
     url = "https://$name.example.org/posts.json"
+
+`url` leads to a list of posts as JSON.
 """
 
 from dataclasses import dataclass
@@ -135,6 +139,8 @@ _MIRROR = '''\
     name = "$name"
     plugin = "$name"
     file = "$name.zip"
+
+`file` is where the archive goes.
 """
 
 from contextlib import contextmanager
