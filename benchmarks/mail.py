@@ -247,7 +247,7 @@ def sending(folder: Path, people: int, runs: int, connections: Sequence[int]) ->
     mail, key, kept = naive_mail(folder, newsletter), _key(folder), folder / "kept"
     length = json.loads(mail.read_text(encoding="utf-8"))["length"]
     with running(PYTHON, HERE / "mail_sink.py", "PORT", folder / "log", kept) as port:
-        ours = {f"Amplify, {_connections(number)}": _amplify(newsletter, port, number, kept) for number in connections}
+        ours = {f"Amplify, {connections_of(number)}": _amplify(newsletter, port, number, kept) for number in connections}
         naive = (PYTHON, str(HERE / "mail_naive.py"), str(port), str(mail))
         theirs = {"naive chain": naive}
         if find_spec("dkim") and people < 10_000:
@@ -255,12 +255,13 @@ def sending(folder: Path, people: int, runs: int, connections: Sequence[int]) ->
         if source := shutil.which("smtp-source"):
             for number in connections:
                 command = (source, "-d", "-s", str(number), "-m", str(people), "-l", str(length), f"127.0.0.1:{port}")
-                theirs[f"smtp-source, {_connections(number)}"] = command
+                theirs[f"smtp-source, {connections_of(number)}"] = command
         peers = {name: Entrant(Contender(command, folder, lambda _: _emptied(kept))) for name, command in theirs.items()}
         return [Sending(name, cost, people) for name, cost in in_turn(ours | peers, runs).items()]
 
 
-def _connections(number: int) -> str:
+def connections_of(number: int) -> str:
+    """In words."""
     return f"{number} connection{'s' * (number > 1)}"
 
 
@@ -472,7 +473,7 @@ def written(results: Path, title: str, machine: str, lines: Iterator[str]) -> No
     when = f"{datetime.now(UTC):%Y-%m-%d}; {versions}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}; {machine}."
     section = f"{title}\n\n{when}\n\n" + "\n".join(lines) + "\n"
     kept = [one for one in sections[1:] if not one.startswith(f"{title}\n")]
-    order = [name for name, _ in MEASUREMENTS.values()]
+    order = [name for name, _ in MEASUREMENTS.values()] + ["A real mail server"]
     both = sorted([*kept, section], key=lambda one: order.index(one.split("\n")[0]))
     results.write_text("\n## ".join([sections[0].rstrip("\n") + "\n", *(one.rstrip("\n") + "\n" for one in both)]), encoding="utf-8")
 
@@ -481,8 +482,8 @@ def main() -> None:
     """Measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="P7,P11", help="which measurements (default: %(default)s)")
-    parser.add_argument("--people", default="1000,10000", type=_numbers, help="lengths of the list (default: %(default)s)")
-    parser.add_argument("--connections", default="1,4,8", type=_numbers, help="numbers of connections (default: %(default)s)")
+    parser.add_argument("--people", default="1000,10000", type=numbers, help="lengths of the list (default: %(default)s)")
+    parser.add_argument("--connections", default="1,4,8", type=numbers, help="numbers of connections (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="how often (default: %(default)s)")
     parser.add_argument("--deliveries", type=int, default=1_000_000, help="in the long record (default: %(default)s)")
     parser.add_argument("--kills", type=int, default=100, help="(default: %(default)s)")
@@ -499,7 +500,8 @@ def main() -> None:
             written(options.results, title, options.machine, measurement(options, Path(folder)))
 
 
-def _numbers(written: str) -> list[int]:
+def numbers(written: str) -> list[int]:
+    """Numbers with commas between them."""
     return [int(number) for number in written.split(",")]
 
 
