@@ -86,7 +86,8 @@ class Answers:
         state["digest"] = blake2b(data + repr(self._options).encode(), digest_size=12).hexdigest()
         if state["digest"] != before.get("digest"):
             yield from self._offers(_decoded(data))
-        yield Bookmark(value=json.dumps(state))
+        if state != before:
+            yield Bookmark(value=json.dumps(state))
 
     def _fetched(self, before: Mapping[str, str]) -> tuple[bytes, dict[str, str]] | None:
         """The table, and what to ask with the next time; None where it is unchanged."""

@@ -85,7 +85,8 @@ class DropBox:
             stamps[name] = [there[name]]
             if stamps[name] != before.get(name) and (kept := self._kept(name, "")):
                 yield Offer(id=name, title=_title(name), form="text", kind=self._options.kind, media=(kept,), offered=_moment(there[name]))
-        yield Bookmark(value=json.dumps(stamps))
+        if stamps != before:
+            yield Bookmark(value=json.dumps(stamps))
 
     # -- what is there -------------------------------------------------------------------------------------------------
 

@@ -64,7 +64,8 @@ class Calendar:
             for one in read["events"]:
                 offered = datetime.fromisoformat(one["offered"]) if one["offered"] else None
                 yield Offer(**{**one, "offered": offered, "tags": tuple(one["tags"]), "kind": Kind.EVENT, "form": "html"})
-        yield Bookmark(value=json.dumps(state))
+        if state != before:
+            yield Bookmark(value=json.dumps(state))
 
     def _fetched(self, before: Mapping[str, str]) -> tuple[bytes, dict[str, str]] | None:
         """The calendar, and what to ask with the next time; None where it is unchanged."""

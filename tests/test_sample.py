@@ -1,5 +1,6 @@
 """The sample community at the root, published as `make demo` does: what the world would see of it."""
 
+import os
 import posixpath
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from programs import program
 
 ROOT = Path(__file__).parents[1]
 NOW = "2026-11-18 20:30"
-CONTENT = ("contributions", "editions", "episodes", "events", "members", "assets", "amplify.toml", "subscribers.csv")
+CONTENT = ("contributions", "editions", "episodes", "events", "members", "assets", "offers", "amplify.toml", "subscribers.csv")
 SITE = "https://community.example.org/"
 
 
@@ -66,6 +67,18 @@ def test_a_second_run_has_nothing_to_do_and_changes_no_byte(demo: Community) -> 
 
     assert ran.out.startswith("Nothing to do: the website is up to date, and everything that was due has gone.")
     assert contents(demo.root) == before
+
+
+def test_what_members_left_in_the_drop_box_waits_and_is_nowhere_to_be_seen(demo: Community, tmp_path: Path) -> None:
+    here = demo.copy(tmp_path / "here")
+    for file in (here.root / "offers").iterdir():
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+
+    gathered = here.run("gather", "--json").json["sources"][0]
+
+    assert (gathered["new"], gathered["notes"]) == (3, [])
+    assert [data for data in here.site().values() if b"dovetail" in data] == []
+    assert here.publish(NOW).out.startswith("Nothing to do")
 
 
 def test_two_builds_at_one_moment_are_identical(demo: Community, tmp_path: Path) -> None:
