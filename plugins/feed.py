@@ -103,8 +103,8 @@ class Feeds:
                 if not before.get("urls"):
                     raise Unreadable(reason) from error
                 self._log.warning("%s; the feeds that it named the last time are read", reason)
-        urls = [re.sub(r"^feed:(?://)?(?=https?:)|^feed:(?=//)", lambda found: "" if found[0] != "feed:" else "https:", one)
-                for one in (*self._urls, *listed.get("urls", ()))]  # fmt: skip
+        written = (re.sub(r"^feed:(//)?(?=https?:)", "", one) for one in (*self._urls, *listed.get("urls", ())))
+        urls = [re.sub(r"^feed:", "https:", one) for one in written]
         if len(urls) > _MOST_FEEDS:
             raise Unreadable(f"there are {len(urls)} feeds in it, and at most {_MOST_FEEDS} are read; make several sources of them")
         return listed, list(dict.fromkeys(urls))

@@ -20,6 +20,7 @@ from email.header import decode_header, make_header
 from email.message import Message as PlainMessage
 from email.utils import getaddresses
 from functools import cache
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -29,16 +30,17 @@ from zoneinfo import ZoneInfo
 import lxml.html
 import pytest
 import yaml
+from amplify.plugins import feed
 from tests import odd
 from tests.conftest import Make
 from tests.interrupter import EVERY_POINT
 from tests.kit import EDITION, NOW, SETTINGS, Community, page
 
-from amplify import compose, config, frontmatter, instances, media, pipeline, records, registry, text
+from amplify import compose, config, frontmatter, instances, media, pipeline, records, registry, review, text
 from amplify.api import Announcer, Message
 from amplify.config import Plugged
 from amplify.fronts import EditionFront
-from amplify.model import Contribution, Delivery, Edition, Episode, Event, Key, Member, Recipient
+from amplify.model import Contribution, Delivery, Edition, Episode, Event, Key, Media, Member, Offer, Recipient
 from amplify.pages import Views
 from amplify.reading import Reading
 from amplify.render import Renderer
@@ -383,6 +385,18 @@ def test_no_payload_comes_through_a_title_or_a_name(community: Make, payloads: S
     )
     html = Renderer(config.load(here.root)).render("all.html.j2", {"these": payloads, "site": None, "root": ""})
     assert not _alive(html.replace("<h2>", "<p>").replace("</h2>", "</p>"))
+
+
+def test_no_payload_comes_through_what_is_gathered(payloads: Sequence[str]) -> None:
+    for one in payloads:
+        written = escape(text.plain(one))
+        data = (
+            f"<rss><channel><item><title>{written}</title><link>{written}</link><description>{written}</description></item></channel></rss>"
+        )
+        [entry] = feed.parsed(data.encode(), BASE, "")
+        for body, form in ((entry["body"], "html"), (one, "html"), (one, "markdown"), (one, "text")):
+            offer = Offer(id="1", title=entry["title"], body=body, form=form, url=entry["link"] or None, media=(Media(path=one, alt=one),))
+            assert not _alive(text.html(review.markdown(offer, BASE), text.OFFERED, BASE)), one
 
 
 @pytest.mark.parametrize("root", ["", "./", "../", "../../", BASE])

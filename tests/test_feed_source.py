@@ -147,6 +147,14 @@ class TestOneBlog:
 
         assert (ran.status, "is no address of a feed" in ran.err) == (1, True)
 
+    def test_an_address_may_be_written_as_feed_readers_write_it(self, town: Community, there: Peer) -> None:
+        town.write({"amplify.toml": source(url=["feed:" + there.url("/amal"), "feed://127.0.0.1:1/"])})
+        there.answers["/amal"] = blog("marking")
+
+        found = gathered(town)
+
+        assert (found["new"], [note.partition(": ")[0] for note in found["notes"]]) == (1, ["https://127.0.0.1:1/"])
+
 
 class TestManyBlogs:
     def opml(self, there: Peer, *names: str) -> bytes:

@@ -299,6 +299,19 @@ class TestReviewing:
         assert written.suffix == ".md"
 
 
+class TestOddAddresses:
+    @pytest.mark.parametrize("url", ["http://www.<script>.com/", "http://a b.example/", "http://[::1", 'http://x"y.example/', "https://"])
+    def test_what_is_no_address_is_left_away(self, town: Community, url: str) -> None:
+        town.write({"offers.json": json.dumps([AMAL | {"url": url}])}).run("gather")
+
+        assert (offers(town)[0]["url"], town.run("review", "--accept", "1").status, town.run("check").status) == (None, 0, 0)
+
+    def test_a_text_that_is_only_an_address_is_taken_as_it_is(self, town: Community) -> None:
+        town.write({"offers.json": json.dumps([AMAL | {"body": "https://amal.example.org/marking"}])}).run("gather")
+
+        assert town.run("review", "--accept", "1").status == 0
+
+
 class TestByHand:
     def test_an_address_is_put_into_the_inbox(self, community: Make) -> None:
         town = community({"amplify.toml": SETTINGS})

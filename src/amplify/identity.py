@@ -28,7 +28,7 @@ def canonical(url: str | None) -> str:
     except ValueError:
         return ""
     scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
-    if scheme not in _PORTS or not host:
+    if scheme not in _PORTS or not re.fullmatch(r"[\w.:%-]+", host):
         return ""
     query = urlencode(sorted(pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _TRACKING.fullmatch(pair[0])))
     path = re.sub(r"/(index\.(html?|php))?$", "", parts.path)

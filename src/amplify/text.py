@@ -26,6 +26,7 @@ _ROOM = re.compile(
     r"zoom\.|teams\.(microsoft|live)\.|meet\.google\.|webex\.|jit\.si|whereby\.|bigbluebutton|gotomeeting|[?&#](pwd|passcode)=",
     re.IGNORECASE,
 )
+_NOWHERE = "https://invalid.invalid/"
 OFFERED = "offered"
 OWN = "own"
 
@@ -64,7 +65,7 @@ def _markdown() -> Any:
     return engine
 
 
-@cache
+@lru_cache(maxsize=64)
 def _cleaner(policy: str, base: str) -> Any:
     import nh3
 
@@ -99,7 +100,7 @@ def html(markdown: str, policy: str, base: str) -> str:
 
 def words(markdown: str) -> str:
     """What a reader would read: the text of `markdown` on one line, without marks and tags."""
-    clean = html(markdown, OFFERED, "https://invalid.invalid/")
+    clean = html(markdown, OFFERED, _NOWHERE)
     apart = re.sub(r"</?(?:p|br|li|ul|ol|h\d|blockquote|pre|hr|d[dlt]|t[dhr]|table|thead|tbody|img)\b[^>]*>", " ", clean)
     return one_line(unescape(re.sub(r"<[^>]*>", "", apart)))
 
@@ -113,9 +114,13 @@ def from_html(html: str, base: str) -> str:
     """HTML from outside as Markdown; relative addresses are read from `base`. What `OFFERED` does not allow is gone."""
     from markdownify import markdownify
 
-    clean: str = _cleaner(OFFERED, base).clean(plain(html))
     try:
-        written: str = markdownify(clean, heading_style="ATX", bullets="-")
+        cleaner = _cleaner(OFFERED, base)
+    except ValueError:
+        cleaner = _cleaner(OFFERED, _NOWHERE)
+    clean: str = cleaner.clean(plain(html))
+    try:
+        written: str = markdownify(f"<div>{clean}</div>", heading_style="ATX", bullets="-")
     except RecursionError:
         written = bare(clean)
     return re.sub(r"\n{3,}", "\n\n", placing_nothing(written)).strip()
