@@ -211,7 +211,7 @@ TESTING = [
     "listening",
 ]
 SUITES = {
-    "AnnouncerSuite": ["faults", "posts", "shown", "announcer", "message", "delivery", "send", "find", "far_end_has"],
+    "AnnouncerSuite": ["faults", "posts", "shown", "announcer", "message", "delivery", "send", "settle", "find", "far_end_has"],
     "MirrorSuite": ["there", "put_there", "mirror", "place"],
     "SourceSuite": ["offers", "faults", "things", "fill", "is_post", "fount", "inbox", "gather"],
 }

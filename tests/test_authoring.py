@@ -73,6 +73,14 @@ class TestNew:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "docs" / "examples" / "plugins").glob("*.py")), ids=lambda file: file.stem)
+def test_an_example_of_the_documentation_keeps_every_promise(community: Make, file: Path) -> None:
+    test = file.parents[1] / "tests" / f"test_{file.name}"
+    ran = community({f"plugins/{file.name}": file.read_text(), f"tests/{test.name}": test.read_text()}).run("plugins", "check", file.stem)
+
+    assert (ran.status, [line.split()[0] for line in ran.out.splitlines()[1:]]) == (0, ["right"] * 4), ran.out
+
+
 PLUGIN, TEST = sample("announcer", "board")
 
 
@@ -154,7 +162,7 @@ MISTAKES = {
         "sends as it connects": ("return single(", "self.deliver(None, message); return single(", "test_a_session_alone_sends_nothing"),
         "calls a failure a success": (POST, SWALLOWED, "test_a_bad_day_has_its_word[BROKEN]"),
         "takes silence for a no": (POST, AGAIN, "test_a_bad_day_has_its_word[DROP_AFTER]"),
-        "sends after silence": (POST, AGAIN, "test_nobody_gets_it_twice_whatever_went_wrong[SILENT_AFTER]"),
+        "sends again": (POST, AGAIN, "test_nobody_gets_it_twice_whatever_went_wrong[DROP_AFTER]"),
         "loses the wait": (POST, AGAIN, "test_a_bad_day_has_its_word[LATER]"),
         "tells its token": (POST, TOLD, "test_a_bad_day_has_its_word[DENIED]"),
         "logs its token": (POST, "__import__('logging').warning('%s', self.headers); " + POST, "test_what_is_sent_leads_to_the_page"),

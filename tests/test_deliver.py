@@ -38,13 +38,14 @@ class Scripted:
     answers: dict[str, Answer] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
     knows: bool = True
+    idempotent: bool = False
     connections: int = 2
     sent: list[str] = field(default_factory=list)
     opens: int = 0
 
     @property
     def traits(self) -> Traits:
-        return Traits(form="mail", audience="subscribers", connections=self.connections)
+        return Traits(form="mail", audience="subscribers", connections=self.connections, idempotent=self.idempotent)
 
     @contextmanager
     def session(self, message: Message) -> Iterator[Answer]:
@@ -281,6 +282,11 @@ class TestDoubts:
 
         assert doubtful.announce(channel) == {State.DELIVERED: 5}
         assert "ann@example.org" not in channel.sent
+
+    def test_where_sending_again_does_no_harm_nobody_is_asked(self, doubtful: Stage) -> None:
+        settle_doubts(doubtful.job, Scripted(knows=False, idempotent=True), doubtful.store, "ask", lambda: NOW)
+
+        assert doubtful.counts() == {State.PLANNED: 5}
 
     @pytest.mark.parametrize(("in_doubt", "state"), [("ask", State.DOUBT), ("resend", State.PLANNED), ("leave", State.SKIPPED)])
     def test_where_nobody_can_tell_the_setting_decides(self, doubtful: Stage, in_doubt: str, state: State) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from smtp_peer import DROP, HANG, Peer, listening
 
-from amplify.testing import AnnouncerSuite, Fault, SourceSuite
+from amplify.testing import AnnouncerSuite, Fault, Reply, Request, SourceSuite
 from amplify.testing_kit import contents
 
 
@@ -61,6 +61,9 @@ class TestSmtp(AnnouncerSuite):
     def posts(self) -> Sequence[object]:
         return self.peer.taken
 
+    def settle(self) -> None:
+        """It has got everything before it falls silent."""
+
     def far_end_has(self, words: str) -> bool:
         return any(words in part.get_content() for mail in self.peer.messages() for part in mail.walk() if not part.is_multipart())
 
@@ -79,3 +82,31 @@ class TestDropBox(SourceSuite):
             file = box / f"thing-{number}.txt"
             file.write_text(f"How we mark in room {number}, and what came of it.")
             os.utime(file, (1_700_000_000, 1_700_000_000))
+
+
+FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>Amal writes</title><link>https://amal.example.org/</link>
+<description>d</description>{}</channel></rss>"""
+ENTRY = """<item><guid isPermaLink="false">entry-{0}</guid><title>How we mark in room {0}</title><link>https://amal.example.org/{0}</link>
+<description>Three ways in room {0}.</description><pubDate>Wed, 18 Nov 2026 1{0}:00:00 GMT</pubDate></item>"""
+
+
+class TestFeed(SourceSuite):
+    kind = "feed"
+
+    def options(self) -> Mapping[str, Any]:
+        return {"url": f"{self.far.url}/feed.xml"}
+
+    def answer(self, request: Request) -> Reply:
+        entries = "".join(ENTRY.format(number) for number in reversed(range(self.things)))
+        return Reply(body=FEED.format(entries).encode(), headers={"Content-Type": "application/rss+xml"})
+
+
+class TestForm(SourceSuite):
+    kind = "csv"
+
+    def options(self) -> Mapping[str, Any]:
+        return {"file": f"{self.far.url}/answers.csv", "title": "Your idea", "body": "How it went"}
+
+    def answer(self, request: Request) -> Reply:
+        answers = "".join(f"Marking in room {number},Joyfully in {number}\n" for number in range(self.things))
+        return Reply(body=f"Your idea,How it went\n{answers}".encode(), headers={"Content-Type": "text/csv"})

@@ -195,13 +195,20 @@ def _noticing_ctrl_c(run: _Run) -> Iterator[None]:
 
 
 def settle_doubts(job: Job, works: Announcer, store: Store, in_doubt: str, clock: Callable[[], datetime]) -> None:
-    """Ask the channel what became of each delivery in doubt, then the channel's `in_doubt` setting, else leave it to a person."""
+    """Ask the channel what became of each delivery in doubt, then the channel's `in_doubt` setting, else leave it to a person.
+
+    Where sending it again does no harm, nobody needs to be asked.
+    """
     for row in store.in_doubt(job.announcement):
         delivery = replace(row, values=job.values(row.recipient))
         try:
             receipt = _found(works, delivery, job.message)
         except Unknown as unknown:
-            if in_doubt != "ask":
+            if works.traits.idempotent:
+                store.decide(
+                    delivery, Outcome(delivery=delivery.id, state=State.PLANNED), "channel", "sending it again does no harm", clock()
+                )
+            elif in_doubt != "ask":
                 became = State.PLANNED if in_doubt == "resend" else State.SKIPPED
                 store.decide(
                     delivery, Outcome(delivery=delivery.id, state=became), "settings", f'in_doubt = "{in_doubt}": {unknown}', clock()

@@ -18,6 +18,7 @@ from typing import Any
 
 from amplify import instances, media
 from amplify.apart import Workers
+from amplify.api import Apart
 from amplify.cli import cli
 from amplify.cli_base import Amplify
 from amplify.http import guarded
@@ -66,16 +67,18 @@ class Clock:
 
 
 @contextlib.contextmanager
-def lending(folder: Path, clock: Callable[[], datetime] | None = None, longest: float = math.inf) -> Iterator[Lend]:
+def lending(
+    folder: Path, clock: Callable[[], datetime] | None = None, longest: float = math.inf, apart: Apart | None = None
+) -> Iterator[Lend]:
     """What makes services for the community in `folder`: `lend(name=…, log=…, cache=…)`.
 
     They may fetch from this machine, and no request takes more than `longest` seconds.
     """
     clock = clock or Clock()
-    with guarded(["127.0.0.0/8"], clock=clock, longest=longest) as http, Workers() as apart:
-        yield instances.lending(
-            folder, folder / ".amplify", clock, http=http, apart=apart, keep=partial(media.keep, root=folder, apart=apart)
-        )
+    with guarded(["127.0.0.0/8"], clock=clock, longest=longest) as http, contextlib.ExitStack() as stack:
+        apart = apart or stack.enter_context(Workers())
+        keep = partial(media.keep, root=folder, apart=apart)
+        yield instances.lending(folder, folder / ".amplify", clock, http=http, apart=apart, keep=keep)
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ class Server:
     let_go: threading.Event = field(default_factory=threading.Event)
     """Ends every silence."""
     _paths: dict[str, list[Reply | Fault]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _heard: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def url(self) -> str:
@@ -151,8 +151,9 @@ class Server:
 
     def meets(self, request: Request) -> Reply | Fault:
         """What a request meets; it is written down."""
-        with self._lock:
+        with self._heard:
             self.requests.append(request)
+            self._heard.notify_all()
             told = self._told(request)
             if isinstance(told, Fault) and not told.acted:
                 return told
@@ -160,6 +161,11 @@ class Server:
             if request.changes and reply.status < 400:
                 self.taken.append(request)
             return told or reply
+
+    def settle(self) -> None:
+        """Wait until a request has arrived that meets trouble."""
+        with self._heard:
+            self._heard.wait_for(lambda: any(map(self.troubled, self.requests)), 30)
 
     def _told(self, request: Request) -> Reply | Fault | None:
         if script := self._paths.get(request.path):

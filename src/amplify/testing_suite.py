@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, get_args, get_type_hints
 import pytest
 
 from amplify import registry
+from amplify.apart import Workers
 from amplify.api import Channel, Secret, SourceKind
 from amplify.config import Plugged
 from amplify.instances import Lend
@@ -21,7 +22,7 @@ from amplify.secret import DOTS
 from amplify.testing_kit import Clock, lending
 from amplify.testing_server import Fault, Reply, Request, Server, listening
 
-SOON = 0.5
+SOON = 1.0
 """Seconds for which a plugin waits here for an answer that never comes."""
 
 
@@ -64,6 +65,7 @@ class Suite:
         self.folder, self.clock, self._stack = tmp_path / "community", Clock(), ExitStack()
         self.folder.mkdir()
         with self._stack:
+            self._apart = self._stack.enter_context(Workers())
             self.far = self._stack.enter_context(listening(self.answer))
             self.far.troubled = self.is_post
             yield
@@ -71,9 +73,10 @@ class Suite:
         assert self.leaked(logged) == [], "a secret is in the log"
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """A test that names a `fault` runs once for each bad day that this far end can have."""
-        if "fault" in metafunc.fixturenames:
-            metafunc.parametrize("fault", self.faults, ids=lambda fault: fault.name)
+        """A test with a `fault` runs once for each bad day of the far end; one with a `mishap`, for those that are not silent."""
+        days = {"fault": self.faults, "mishap": [fault for fault in self.faults if not fault.silent]}
+        for name in days.keys() & set(metafunc.fixturenames):
+            metafunc.parametrize(name, days[name], ids=lambda fault: fault.name)
 
     def table(self, **more: Any) -> Plugged:
         """The table of the settings, with the secrets in it."""
@@ -104,4 +107,4 @@ class Suite:
     def lend(self, *, silent: bool = False) -> Lend:
         """What makes the services of an instance; where the far end is silent, it is not waited for long."""
         longest = SOON if silent else 30
-        return self._stack.enter_context(lending(self.folder, self.clock, longest))
+        return self._stack.enter_context(lending(self.folder, self.clock, longest, self._apart))
