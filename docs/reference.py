@@ -6,7 +6,6 @@ Such a part stands between `<!-- begin: what -->` and `<!-- end -->`; everything
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -61,7 +60,9 @@ def block(what: str) -> str:
         "views": views,
         "records": records,
         "api": names,
-        "traits": traits,
+        "traits": lambda: given(api.Traits),
+        "offer": lambda: given(api.Offer),
+        "services": lambda: given(api.Services),
         "levels": levels,
         "sample source": sample_source,
         "faults": faults,
@@ -172,15 +173,12 @@ def names() -> str:
     return "\n".join(["| name | is |", "| --- | --- |", *rows])
 
 
-def traits() -> str:
-    """The fields of `Traits`."""
-    said = manual.notes(api.Traits)
-    rows = [
-        f"| `{item.name}` | {_shown(str(item.type))} | {manual.default_of(item)} | {said.get(item.name, '')} |"
-        for item in fields(api.Traits)
-    ]
-    head = [inspect.cleandoc(api.Traits.__doc__ or ""), "", "| name | is | if left out | |", "| --- | --- | --- | --- |"]
-    return "\n".join([*head, *rows])
+def given(cls: type) -> str:
+    """The fields of a dataclass that a plugin makes or gets."""
+    said = manual.notes(cls)
+    told = ((item.name, _shown(str(item.type)), manual.default_of(item)) for item in fields(cls))
+    rows = [f"| `{name}` | {kind} | {default} | {said.get(name, '')} |" for name, kind, default in told]
+    return "\n".join([manual.about(cls), "", "| name | is | if left out | |", "| --- | --- | --- | --- |", *rows])
 
 
 def sample_source() -> str:

@@ -12,10 +12,12 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from amplify import api, testing
 
+DOCS = Path(__file__).parents[1] / "docs"
 API = """
 AmplifyError(Exception)
 Announcer(Protocol)
@@ -153,9 +155,9 @@ Services
     clock: Callable[[], datetime]
     log: logging.Logger
     zone: tzinfo = datetime.timezone.utc
-    http: Http = None
-    apart: Apart = None
-    keep: Callable[[bytes, str], Media] = None
+    http: Http
+    apart: Apart
+    keep: Callable[[bytes, str], Media]
     rehearsal: bool = False
 Source(Protocol)
     gather(since: Bookmark | None) -> Iterable[Offer | Bookmark]
@@ -262,6 +264,13 @@ def test_what_a_plugin_can_import_is_as_it_was_promised() -> None:
 
 def test_what_the_test_of_a_plugin_can_import_is_as_it_was_promised() -> None:
     assert testing.__all__ == TESTING
+
+
+def test_each_name_is_explained_to_authors() -> None:
+    page = re.sub(r"<!-- begin: .*?<!-- end -->", "", (DOCS / "plugins.md").read_text("utf-8"), flags=re.DOTALL)
+    told = set(re.findall(r"\w+", page + (DOCS / "plugin-tutorial.md").read_text("utf-8")))
+
+    assert [name for name in (*api.__all__, *testing.__all__) if name not in told] == []
 
 
 def test_a_suite_asks_for_as_little_as_it_did() -> None:

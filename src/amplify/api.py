@@ -110,9 +110,11 @@ class Services:
     log: logging.Logger
     zone: tzinfo = UTC
     """The clock of the community, for times that name no other."""
-    http: Http = None  # type: ignore[assignment]  # until the core lends it
-    apart: Apart = None  # type: ignore[assignment]  # likewise
-    keep: Callable[[bytes, str], Media] = None  # type: ignore[assignment]  # likewise
+    http: Http
+    """Fetches and posts."""
+    apart: Apart
+    """Runs what reads the words of others in a process of its own."""
+    keep: Callable[[bytes, str], Media]
     """Keeps a picture that came with an offer, under the words that describe it, until somebody decides. Raises Unreadable."""
     rehearsal: bool = False
     """The settings say `rehearsal = true`: whatever is sent must stay on this machine (`traits.outside` False)."""

@@ -196,10 +196,11 @@ def _hidden(value: object) -> object:
 
 
 def lending(root: Path, state: Path, clock: Callable[[], datetime], zone: tzinfo = UTC, **shared: Any) -> Lend:
-    """What makes the services of instances of one community; `shared` is lent to each."""
+    """What makes the services of instances of one community; `shared` is lent to each: http, apart and keep, unless none needs them."""
 
     def lend(*, name: str, log: logging.Logger, cache: Path, rehearsal: bool = False) -> Services:
         place = state / "cache" / cache
-        return Services(name=name, folder=root, cache=place, clock=clock, zone=zone, log=log, rehearsal=rehearsal, **shared)
+        lent = {"http": None, "apart": None, "keep": None, **shared}
+        return Services(name=name, folder=root, cache=place, clock=clock, zone=zone, log=log, rehearsal=rehearsal, **lent)
 
     return lend

@@ -66,7 +66,7 @@ def default_of(item: Field[Any]) -> str:
     value = item.default if item.default is not MISSING else None
     if value is None or value in ("", ()) or is_dataclass(value):
         return "nothing"
-    return f"`{json.dumps(value)}`"
+    return f"`{json.dumps(value, default=str)}`"
 
 
 def notes(cls: type) -> Mapping[str, str]:
