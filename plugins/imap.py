@@ -5,11 +5,12 @@
     plugin = "imap"
     server = "imaps://imap.example.org"
     username = "team@example.org"
-    password = "env:MAIL_PASSWORD"
+    password = "env:MAILBOX_PASSWORD"
 
-Each mail becomes an offer with its text and its pictures; other attachments are named in a last line. Of an answer it
-takes what is new: what was quoted, and what the program put below, is left out. An answer to the newsletter is a
-`discussion`, a subject that ends with a question mark makes a `question`, and the rest are articles.
+`amplify connect mailbox` asks for these, tries them and writes them down. Each mail becomes an offer with its text and its
+pictures; other attachments are named in a last line. Of an answer it takes what is new: what was quoted, and what the program
+put below, is left out. An answer to the newsletter is a `discussion`, a subject that ends with a question mark makes a
+`question`, and the rest are articles.
 
 The mailbox stays as it is: nothing is deleted, moved or marked as read. The first time, the newest 200 mails are looked at;
 after that, those that came since. Automatic answers, returned mails, mails to many and the newsletter itself are left alone
@@ -95,7 +96,7 @@ class Mailbox:
         if parts.scheme not in ("imap", "imaps") or not parts.hostname:
             raise ValueError(f"server = {options.server!r} is no mailbox; write it like imaps://imap.example.org")
         if parts.password:
-            raise ValueError('a password does not belong into server; write password = "env:MAIL_PASSWORD"')
+            raise ValueError('a password does not belong into server; write password = "env:MAILBOX_PASSWORD"')
         self._options, self._services, self._log = options, services, services.log
         if parts.scheme == "imap" and parts.port == 993:
             raise ValueError(f'port 993 is encrypted from the start; write server = "imaps://{parts.hostname}"')
@@ -122,8 +123,9 @@ class Mailbox:
     def check(self) -> str:
         """Log in, look at the folders and change nothing; what worked, in words."""
         with self._connected() as box:
-            found = [f"{folder} has {self._opened(box, folder)[1]:,} mails" for folder in self._options.folders]
-        return f"{self._host} accepts the user name and password; {', '.join(found)}"
+            found = {folder: self._opened(box, folder)[1] for folder in self._options.folders}
+        said = ", ".join(f"{folder} has {number:,} mail{'' if number == 1 else 's'}" for folder, number in found.items())
+        return f"{self._host} accepts the user name and password; {said}"
 
     # -- the server ----------------------------------------------------------------------------------------------------
 

@@ -344,14 +344,14 @@ class TestTheSettings:
     def test_keep_everything_else_as_it_was(self, newline: str) -> None:
         text = COMMENTED.replace("\n", newline)
 
-        after = connect.changed(text, Wish(channel="newsletter", plugin="email", options={"server": "outbox:"}), {})
+        after = connect.changed(text, Wish(name="newsletter", plugin="email", options={"server": "outbox:"}), {})
 
         assert after == text
 
     def test_gain_a_channel_where_there_was_none(self) -> None:
         text = '[community]\nname = "JoyFE"\nurl = "https://joyfe.example.org/"\n# the end\n'
 
-        after = connect.changed(text, Wish(channel="newsletter", plugin="email", options={"server": "smtp://a.example"}), {})
+        after = connect.changed(text, Wish(name="newsletter", plugin="email", options={"server": "smtp://a.example"}), {})
 
         new = '\n[[channel]]\nname = "newsletter"\nplugin = "email"\nserver = "smtp://a.example"\npublishes = ["edition"]\n'
         assert after == text + new
@@ -359,7 +359,7 @@ class TestTheSettings:
     def test_lose_the_options_of_the_plugin_before(self) -> None:
         options = {"host": "web.example.org", "path": "htdocs"}
 
-        after = connect.changed(SETTINGS, Wish(channel="website", plugin="ftp", options=options), {})
+        after = connect.changed(SETTINGS, Wish(name="website", plugin="ftp", options=options), {})
 
         assert 'name = "website"\nplugin = "ftp"\nhost = "web.example.org"\npath = "htdocs"\n' in after
 
@@ -368,7 +368,7 @@ class TestTheSettings:
         (joy.root / "amplify.toml").write_text("[community\n")
 
         with pytest.raises(ValueError, match="at line 1"):
-            connect.write(settings, Wish(channel="website", plugin="ftp", options={}), {})
+            connect.write(settings, Wish(name="website", plugin="ftp", options={}), {})
 
         assert said(joy) == "[community\n"
 
@@ -378,7 +378,7 @@ class TestAPassword:
         memory = Memory()
         with keyrings.using(memory):
             kept, words = connect.with_secret_kept(
-                Wish(channel="c", plugin="email", options={"server": "smtp://m.example:587", "username": "me"}, password=Secret("hunter22"))
+                Wish(name="c", plugin="email", options={"server": "smtp://m.example:587", "username": "me"}, password=Secret("hunter22"))
             )
 
         assert memory.kept == {("amplify-m.example", "me"): "hunter22"}
@@ -388,7 +388,7 @@ class TestAPassword:
     def test_goes_to_a_variable_where_there_is_no_keyring(self) -> None:
         with keyrings.using(keyrings.none()):
             kept, words = connect.with_secret_kept(
-                Wish(channel="c", plugin="email", options={"server": "smtp://m.example:587"}, password=Secret("hunter22"))
+                Wish(name="c", plugin="email", options={"server": "smtp://m.example:587"}, password=Secret("hunter22"))
             )
 
         assert kept.options["password"] == "env:MAIL_PASSWORD"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 from imap_peer import PASSWORD, Dovecot, dovecot
 from tests.conftest import Make
-from tests.kit import SETTINGS, Community, contents
+from tests.kit import SETTINGS, Community, Ran, contents
 from tests.test_drop_box import drawn
 
+from amplify import connect
 from amplify.incoming import read_mail
 
 OURS = "<0123456789abcdef0123456789abcdef@joyfe.example.org>"
@@ -294,6 +296,11 @@ class TestTheServer:
     def test_a_folder_that_is_not_there_is_named_with_those_that_are(self, town: Town) -> None:
         assert self.failure(town, folders=["Offers"]) == "127.0.0.1 has no folder 'Offers'; there are INBOX"
 
+    def test_without_the_optional_part_it_says_how_to_get_it(self, town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "imap_tools", None)
+
+        assert "pip install 'amplify-publisher[imap]'" in self.failure(town)
+
     def test_a_server_that_is_not_there_is_a_failure(self, town: Town) -> None:
         assert "127.0.0.1:1 cannot be reached" in self.failure(town, server="imap://127.0.0.1:1")
 
@@ -325,3 +332,53 @@ class TestRules:
 
     def test_a_rule_may_reject_mails(self, town: Town) -> None:
         assert self.ruled(town.post(letter()), 'then = "reject"\nwords = ["ways"]') == ["rejected"]
+
+
+class TestConnecting:
+    def connect(self, town: Town, *more: str) -> Ran:
+        town.write({"amplify.toml": f"{SETTINGS}# ours\n", "secret": PASSWORD})
+        server = f"imap://127.0.0.1:{town.server.plain}"
+        return town.run("connect", "mailbox", "--address", town.user, "--server", server, "--password", "file:secret", *more)
+
+    def test_it_is_tried_and_written_down_and_then_gathered_from(self, town: Town) -> None:
+        ran = self.connect(town.post(letter()))
+
+        assert (ran.status, ran.out.splitlines()[0]) == (0, (
+            "127.0.0.1 accepts the user name and password; INBOX has 1 mail. Nothing was changed there."
+        ))  # fmt: skip
+        assert (town.root / "amplify.toml").read_text() == (
+            f'{SETTINGS}# ours\n\n[[source]]\nname = "mailbox"\nplugin = "imap"\nserver = "imap://127.0.0.1:{town.server.plain}"\n'
+            f'username = "{town.user}"\npassword = "file:secret"\nnewsletter = "news@joyfe.example.org"\n'
+        )
+        assert gathered(town)["new"] == 1
+
+    def test_what_does_not_work_is_not_written_down(self, town: Town) -> None:
+        ran = self.connect(town, "--option", 'folders=["Offers"]')
+
+        assert (ran.status, (town.root / "amplify.toml").read_text()) == (1, f"{SETTINGS}# ours\n")
+        assert "127.0.0.1 has no folder 'Offers'; there are INBOX" in ran.err
+
+    def test_a_source_that_is_there_is_changed(self, town: Town) -> None:
+        self.connect(town)
+        server = f"imap://127.0.0.1:{town.server.plain}"
+        ran = town.run("connect", "mailbox", "--server", server, "--option", "kind=question")
+
+        assert ran.status == 0, ran.err
+        assert (town.root / "amplify.toml").read_text().endswith('newsletter = "news@joyfe.example.org"\nkind = "question"\n')
+
+    @pytest.mark.parametrize(
+        ("written", "server"),
+        [
+            ("imap.example.org", "imaps://imap.example.org"),
+            ("imap.example.org:143", "imap://imap.example.org:143"),
+            ("imap.example.org:993", "imaps://imap.example.org:993"),
+            (" imap://127.0.0.1:1143 ", "imap://127.0.0.1:1143"),
+        ],
+    )
+    def test_a_server_is_written_as_people_know_it(self, written: str, server: str) -> None:
+        assert connect.read_inbox(written) == server
+
+    @pytest.mark.parametrize("written", ["", "smtp://mail.example.org", "https://example.org", "imap server"])
+    def test_another_thing_is_no_server(self, written: str) -> None:
+        with pytest.raises(ValueError, match="is no server for incoming mail"):
+            connect.read_inbox(written)

@@ -198,7 +198,7 @@ class Announcer(Protocol):
 
 @runtime_checkable
 class Checked(Protocol):
-    """An announcer that can be tried without sending anything: `amplify connect` does."""
+    """An announcer or a source that can be tried without sending or changing anything: `amplify connect` does."""
 
     def check(self) -> str:
         """Connect and log in; what worked, in words. Raises Paused or Transient."""

@@ -1,4 +1,4 @@
-"""The commands `amplify connect …`: a mailbox, and a web space. They ask in a terminal, and never elsewhere."""
+"""The commands `amplify connect …`: mailboxes, and a web space. They ask in a terminal, and never elsewhere."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from amplify.cli_base import Context, ask, show_lines
 from amplify.errors import AmplifyError, Refused, Stranger
 from amplify.secret import hide
 
+_CHANNEL = click.option("--channel", metavar="NAME", help="Which [[channel]] of amplify.toml; without it, the one that is meant.")
 _SHARED = (
-    click.option("--channel", metavar="NAME", help="Which [[channel]] of amplify.toml; without it, the one that is meant."),
     click.option("--username", metavar="NAME", help="Who logs in."),
     click.option("--password", metavar="REFERENCE", help="Where the password is: env:NAME, file:PATH or keyring:SERVICE/NAME."),
     click.option("--option", "more", multiple=True, metavar="KEY=VALUE", help="Any other option of the plugin."),
@@ -31,13 +31,14 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def connect() -> None:
-    """Connect the mailbox that sends, and the place of the website."""
+    """Connect the mailbox that sends, the place of the website, and the mailbox to which members write."""
 
 
 @connect.command()
 @click.option("--address", metavar="ADDRESS", help="The mailbox.")
 @click.option("--server", metavar="SERVER", help="Its server for outgoing mail, like smtp.example.org.")
 @click.option("--per-day", metavar="N", help="How many mails a day it allows.")
+@_CHANNEL
 @_shared
 @click.pass_obj
 def email(context: Context, /, channel: str | None, more: tuple[str, ...], yes: bool, **given: str | None) -> None:
@@ -69,16 +70,20 @@ def email(context: Context, /, channel: str | None, more: tuple[str, ...], yes: 
 
 
 def _guess(address: str) -> tuple[str, int | None]:
-    """The server and the daily limit that belong to an address, said aloud where they are known."""
+    """The server and the daily limit that belong to an address."""
+    known = _known(address)
+    return (known.server, known.per_day) if known else (f"smtp.{address.rpartition('@')[2]}", None)
+
+
+def _known(address: str) -> Any:
+    """The provider of an address, said aloud where somebody listens; None where it is not known."""
     from amplify import providers
 
     known = providers.of(address)
-    if known is None:
-        return f"smtp.{address.rpartition('@')[2]}", None
-    if sys.stdin.isatty():
+    if known and sys.stdin.isatty():
         click.echo(f"  That is {known.name} ({known.dated}).")
         show_lines(f"    {line}." for line in (known.takes and f"Password: {known.takes}", known.look) if line)
-    return known.server, known.per_day
+    return known
 
 
 @connect.command()
@@ -89,6 +94,7 @@ def _guess(address: str) -> tuple[str, int | None]:
 @click.option("--fingerprint", metavar="SHA256:…", help="The key that the server must show, for sftp.")
 @click.option("--repository", metavar="ADDRESS", help="The repository, for git.")
 @click.option("--branch", metavar="NAME", help="Its branch, for git.")
+@_CHANNEL
 @_shared
 @click.pass_obj
 def website(context: Context, /, channel: str | None, more: tuple[str, ...], yes: bool, **given: str | None) -> None:
@@ -119,19 +125,59 @@ def website(context: Context, /, channel: str | None, more: tuple[str, ...], yes
     click.echo("Next:\n  amplify publish --site-only       puts the website there, and sends nothing")
 
 
-# -- what both do --------------------------------------------------------------------------------------------------
+@connect.command()
+@click.option("--address", metavar="ADDRESS", help="The mailbox.")
+@click.option("--server", metavar="SERVER", help="Its server for incoming mail, like imap.example.org.")
+@click.option("--source", metavar="NAME", help="Which [[source]] of amplify.toml; without it, the one that is meant.")
+@_shared
+@click.pass_obj
+def mailbox(context: Context, /, source: str | None, more: tuple[str, ...], yes: bool, **given: str | None) -> None:
+    """Try the mailbox to which members write, and write it into amplify.toml as a place to gather from.
 
+    Logs in, and changes nothing there: no mail is marked as read. Nothing is changed here either unless it worked.
 
-def _channel(settings: Any, named: str | None, plugins: tuple[str, ...], usual: str) -> str:
-    """The channel that is meant: the one named, the only one that can be, or what the person says."""
+    \b
+    Example:  amplify connect mailbox
+    In a script:  amplify connect mailbox --server imap.example.org --username team@example.org --password env:MAILBOX_PASSWORD
+    """
+    from amplify import config, providers
     from amplify import connect as connecting
 
-    found = connecting.candidates(settings, plugins)
+    settings = config.load(context.root)
+    name = _channel(settings, source, ("imap",), "mailbox", "source")
+    sender = settings.newsletter.address if settings.newsletter else ""
+
+    def guess(address: str) -> str:
+        known = _known(address)
+        return known.inbox if known else f"imaps://imap.{address.rpartition('@')[2]}"
+
+    def asked(before: Mapping[str, str]) -> tuple[Any, dict[str, str]]:
+        answers = _answers(connecting.mailbox_questions(settings, guess), given, before)
+        ours = sender if sender.casefold() != answers["username"].casefold() else ""
+        new = {"server": answers["server"], "username": answers["username"], "newsletter": ours or None}
+        return _wish(settings, name, "imap", new, answers, more, "source"), answers
+
+    def hint(answers: Mapping[str, str]) -> str:
+        known = providers.of(answers["address"])
+        return f"{known.name} takes {known.takes} ({known.dated})." if known and known.takes else ""
+
+    _through(settings, connecting.answered(settings, name, "imap", what="source"), asked, hint, yes=yes)
+    click.echo(f"Next:\n  amplify gather --source {name}       reads what members wrote; the mailbox stays as it is")
+
+
+# -- what all do --------------------------------------------------------------------------------------------------
+
+
+def _channel(settings: Any, named: str | None, plugins: tuple[str, ...], usual: str, what: Any = "channel") -> str:
+    """The channel or the source that is meant: the one named, the only one that can be, or what the person says."""
+    from amplify import connect as connecting
+
+    found = connecting.candidates(settings, plugins, what)
     if named or len(found) < 2:
         return named or next(iter(found), usual)
     if not sys.stdin.isatty():
-        raise AmplifyError(f"Which channel? There are {', '.join(found)}. Nothing was changed.\n  Say it:  --channel {found[0]}")
-    return str(click.prompt("  Which channel?", type=click.Choice(found), prompt_suffix="  "))
+        raise AmplifyError(f"Which {what}? There are {', '.join(found)}. Nothing was changed.\n  Say it:  --{what} {found[0]}")
+    return str(click.prompt(f"  Which {what}?", type=click.Choice(found), prompt_suffix="  "))
 
 
 def _answers(questions: Any, given: Mapping[str, str | None], before: Mapping[str, str]) -> dict[str, str]:
@@ -160,7 +206,9 @@ def _answer(question: Any, given: str | None, before: str | None) -> str:
         raise AmplifyError(f"{option}: {error}. Nothing was changed.") from error
 
 
-def _wish(settings: Any, name: str, plugin: str, new: Mapping[str, Any], answers: Mapping[str, str], more: tuple[str, ...]) -> Any:
+def _wish(
+    settings: Any, name: str, plugin: str, new: Mapping[str, Any], answers: Mapping[str, str], more: tuple[str, ...], what: Any = "channel"
+) -> Any:
     """What is wanted; a password from an option is a reference, one that was typed is a secret."""
     from amplify import connect as connecting
     from amplify import vault
@@ -176,7 +224,7 @@ def _wish(settings: Any, name: str, plugin: str, new: Mapping[str, Any], answers
         )
     reference = {"password": written} if written and not typed else {} if written or not answers.get("username") else {"password": None}
     options = {**new, **reference, **dict(map(connecting.option, more))}
-    return connecting.wish(settings, name, plugin, options, Secret(written) if typed else None)
+    return connecting.wish(settings, name, plugin, options, Secret(written) if typed else None, what)
 
 
 def _through(
@@ -190,7 +238,7 @@ def _through(
         asking, answers = asked(answers)
         wanted = _tried(settings, asking, answers, hint(answers), yes=yes)
     wanted, said = connecting.with_secret_kept(wanted)
-    also = connecting.also(settings, answers)
+    also = connecting.also(settings, answers) if wanted.what == "channel" else {}
     connecting.write(settings, wanted, also)
     show_lines([*said, *connecting.lines(wanted, also)])
     return answers

@@ -1,4 +1,4 @@
-"""Connecting a mailbox and a web space: try them for real, keep the secret, then write the settings, comments and all."""
+"""Connecting mailboxes and a web space: try them for real, keep the secret, then write the settings, comments and all."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
 from amplify import config, instances, online, questions, registry, vault
-from amplify.api import Announcer, Asset, Checked, Mirror
+from amplify.api import Asset, Checked, Mirror
 from amplify.cache import digest, write_whole
 from amplify.config import CORE_KEYS, FILE, Plugged, Settings
 from amplify.errors import AmplifyError, Transient
 from amplify.questions import Question
 from amplify.secret import Secret
 
+What = Literal["channel", "source"]
 MIRRORS = ("folder", "sftp", "ftp", "git")
 Asking = Generator[Question, str, None]
 """Questions, one at a time; each answer is sent back in."""
@@ -27,9 +28,10 @@ Asking = Generator[Question, str, None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A channel as somebody wants it. `options` hold references to secrets; `password` is one that was typed just now."""
+    """A channel or a source as somebody wants it. `options` hold references to secrets; `password` is one that was typed just now."""
 
-    channel: str
+    what: What = "channel"
+    name: str
     plugin: str
     options: Mapping[str, Any]
     password: Secret | None = None
@@ -52,6 +54,16 @@ def read_server(written: str) -> str:
         server = f"smtps://{server}" if port == "465" else f"smtp://{server}" + ("" if port else ":587")
     if server != "outbox:" and not re.fullmatch(r"smtps?://[\w.-]+(:\d+)?", server):
         raise ValueError(f"{written!r} is no mail server; write it like smtp.example.org")
+    return server
+
+
+def read_inbox(written: str) -> str:
+    """A server for incoming mail: its name alone, with a port, or with `imap://` or `imaps://`."""
+    server = written.strip()
+    if re.fullmatch(r"[\w.-]+(:\d+)?", server):
+        server = f"{'imap' if server.endswith(':143') else 'imaps'}://{server}"
+    if not re.fullmatch(r"imaps?://[\w.-]+(:\d+)?", server):
+        raise ValueError(f"{written!r} is no server for incoming mail; write it like imap.example.org")
     return server
 
 
@@ -132,6 +144,16 @@ def email_questions(settings: Settings, guess: Callable[[str], tuple[str, int | 
     yield Question("per_day", "How many mails a day does it allow?", _given(per_day or ""), read_per_day, str(per_day or "no limit known"))
 
 
+def mailbox_questions(settings: Settings, guess: Callable[[str], str]) -> Asking:
+    """What is asked for a mailbox to gather from."""
+    newsletter = settings.newsletter
+    usual = (newsletter.reply_to or newsletter.address if newsletter else "") or settings.community.contact
+    address = yield Question("address", "To which mailbox do members write?", _given(usual) if usual else _none, _address)
+    yield Question("server", "Its server for incoming mail (IMAP)?", _given(guess(address)), read_inbox)
+    yield Question("username", "User name?", _given(address), str.strip)
+    yield _PASSWORD
+
+
 def option(written: str) -> tuple[str, Any]:
     """`KEY=VALUE` as it would stand in `amplify.toml`; words need no quotation marks here. Raises AmplifyError."""
     key, equals, value = written.partition("=")
@@ -143,9 +165,14 @@ def option(written: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def answered(settings: Settings, channel: str, *plugins: str) -> dict[str, str]:
-    """What the settings of a channel say already, as answers."""
-    table = next((one for one in settings.channel if one.name == channel and one.plugin in plugins), None)
+def tables(settings: Settings, what: What) -> tuple[Plugged, ...]:
+    """The channels, or the sources."""
+    return settings.channel if what == "channel" else settings.source
+
+
+def answered(settings: Settings, name: str, *plugins: str, what: What = "channel") -> dict[str, str]:
+    """What the settings of a channel or a source say already, as answers."""
+    table = next((one for one in tables(settings, what) if one.name == name and one.plugin in plugins), None)
     if table is None or table.options.get("server") == "outbox:":
         return {}
     said = {key: str(value) for key, value in table.options.items()}
@@ -180,22 +207,25 @@ def _address(written: str) -> str:
     return questions.read_contact(written)
 
 
-# -- which channel -------------------------------------------------------------------------------------------------
+# -- which one -----------------------------------------------------------------------------------------------------
 
 
-def candidates(settings: Settings, plugins: tuple[str, ...]) -> tuple[str, ...]:
-    """The channels that are meant, as far as the settings tell: those that only rehearse first of all."""
-    tables = [table for table in settings.channel if table.plugin in plugins]
-    rehearsing = [table for table in tables if table.options.get("server") == "outbox:"]
-    return tuple(table.name for table in rehearsing or tables)
+def candidates(settings: Settings, plugins: tuple[str, ...], what: What = "channel") -> tuple[str, ...]:
+    """The channels or sources that are meant, as far as the settings tell: those that only rehearse first of all."""
+    found = [table for table in tables(settings, what) if table.plugin in plugins]
+    rehearsing = [table for table in found if table.options.get("server") == "outbox:"]
+    return tuple(table.name for table in rehearsing or found)
 
 
-def wish(settings: Settings, channel: str, plugin: str, new: Mapping[str, Any], password: Secret | None = None) -> Wish:
-    """What is asked for now, on top of what the channel says already; a value of None takes an option away."""
-    known = next((table for table in settings.channel if table.name == channel), None)
+def wish(
+    settings: Settings, name: str, plugin: str, new: Mapping[str, Any], password: Secret | None = None, what: What = "channel"
+) -> Wish:
+    """What is asked for now, on top of what the settings say already; a value of None takes an option away."""
+    known = next((table for table in tables(settings, what) if table.name == name), None)
     before = known.options if known and known.plugin == plugin else {}
     return Wish(
-        channel=channel,
+        what=what,
+        name=name,
         plugin=plugin,
         password=password,
         options={key: value for key, value in {**before, **new}.items() if value is not None},
@@ -211,19 +241,20 @@ def attempt(settings: Settings, wanted: Wish, url: str, clock: Callable[[], date
     Raises AmplifyError (Stranger for a server whose key nobody agreed to), and then nothing was left behind.
     """
     kinds = registry.load(settings.root, settings.disable, {wanted.plugin})
-    kind = kinds.channels[wanted.plugin]
+    kind = kinds.channels[wanted.plugin] if wanted.what == "channel" else kinds.sources[wanted.plugin]
     options, wrong = instances.with_secrets(kind.options, wanted.options, settings.root)
     if wrong:
         raise AmplifyError("\n".join(f"{message}\n  {remedy}" for _, message, remedy in wrong))
     if wanted.password:
         options["password"] = wanted.password
-    table = Plugged(name=wanted.channel, plugin=wanted.plugin, options=options)
-    works = instances.instance(table, kind, instances.lending(settings.root, settings.root / ".amplify", clock)).works
+    table = Plugged(name=wanted.name, plugin=wanted.plugin, options=options)
+    lend = instances.lending(settings.root, settings.root / ".amplify", clock)
+    made = instances.instance(table, kind, lend) if isinstance(kind, Channel) else instances.fount(table, kind, lend)
+    works = made.works
     if isinstance(works, Mirror):
         return tuple(_written_and_taken_away(works, wanted, url, settings.root / ".amplify" / "cache"))
     if isinstance(works, Checked):
-        return (f"{works.check()}. Nothing was sent.",)
-    assert isinstance(works, Announcer)  # noqa: S101 - an instance is one of the two
+        return (f"{works.check()}. Nothing was {'sent' if wanted.what == 'channel' else 'changed there'}.",)
     return ("Nothing of this leaves this computer.",)
 
 
@@ -277,8 +308,8 @@ def with_secret_kept(wanted: Wish) -> tuple[Wish, tuple[str, ...]]:
     """A typed password goes into the keyring, or, where there is none, to a variable that the person sets; what to say of it."""
     if wanted.password is None:
         return wanted, ()
-    variable = "MAIL_PASSWORD" if "server" in wanted.options else "GIT_TOKEN" if wanted.plugin == "git" else "WEB_PASSWORD"
-    name = str(wanted.options.get("username") or wanted.channel)
+    variable = {"email": "MAIL_PASSWORD", "imap": "MAILBOX_PASSWORD", "git": "GIT_TOKEN"}.get(wanted.plugin, "WEB_PASSWORD")
+    name = str(wanted.options.get("username") or wanted.name)
     try:
         reference = vault.keep(f"amplify-{wanted.host}", name, wanted.password)
         said: tuple[str, ...] = ("The password is in the keyring of this computer, and in no file.",)
@@ -297,7 +328,7 @@ def _how_to_set(variable: str, why: str, remedy: str) -> Iterator[str]:
 
 
 def write(settings: Settings, wanted: Wish, also: Mapping[str, str]) -> None:
-    """Put the channel into `amplify.toml`, and `also` other values, by `table.key`. Raises AmplifyError, with nothing changed."""
+    """Put it into `amplify.toml`, and `also` other values, by `table.key`. Raises AmplifyError, with nothing changed."""
     file = settings.root / FILE
     raw = file.read_bytes()
     mark = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
@@ -316,13 +347,13 @@ def changed(text: str, wanted: Wish, also: Mapping[str, str]) -> str:
     for path, value in also.items():
         heading, _, key = path.partition(".")
         document[heading][key] = value
-    table = next((one for one in document.get("channel", ()) if one.get("name") == wanted.channel), None)
+    table = next((one for one in document.get(wanted.what, ()) if one.get("name") == wanted.name), None)
     if table is not None:
         _change(table, wanted)
         return str(tomlkit.dumps(document))
     publishes = {"publishes": ["edition"]} if wanted.plugin == "email" else {}
-    new = {"name": wanted.channel, "plugin": wanted.plugin, **_in_order(wanted.options), **publishes}
-    return f"{tomlkit.dumps(document).rstrip()}\n\n[[channel]]\n{tomlkit.dumps(new)}"
+    new = {"name": wanted.name, "plugin": wanted.plugin, **_in_order(wanted.options), **publishes}
+    return f"{tomlkit.dumps(document).rstrip()}\n\n[[{wanted.what}]]\n{tomlkit.dumps(new)}"
 
 
 def _in_order(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -348,7 +379,7 @@ def lines(wanted: Wish, also: Mapping[str, str]) -> Iterator[str]:
     """What was written, to be shown."""
     import tomlkit
 
-    yield f"Written into amplify.toml, channel {wanted.channel}:"
+    yield f"Written into amplify.toml, {wanted.what} {wanted.name}:"
     yield from (f"    {line}" for line in tomlkit.dumps({"plugin": wanted.plugin, **_in_order(wanted.options)}).splitlines())
     for path, value in also.items():
         yield f"and below [{path.partition('.')[0]}]:\n    {tomlkit.dumps({path.partition('.')[2]: value}).strip()}"

@@ -26,6 +26,7 @@ About = Literal["contribution", "answer", "leaving", "automatic"]
 _LONGEST_HEADER = 2_000
 _DEEPEST = 50
 _MOST = 20
+_LONGEST_TEXT = 1_000_000
 
 
 class Picture(TypedDict):
@@ -233,7 +234,8 @@ def _is_text(part: Message, kind: str) -> bool:
 
 
 def _joined(parts: list[Message], kind: str) -> str:
-    return "\n".join(_text(part) for part in parts if _is_text(part, kind))
+    """The text of that kind, without pictures that stand in an address, as far as anybody reads."""
+    return re.sub(r"data:image/[^\"'\s>]*", "", "\n".join(_text(part) for part in parts if _is_text(part, kind)))[:_LONGEST_TEXT]
 
 
 def _text(part: Message) -> str:

@@ -93,15 +93,17 @@ def _next(lines: Sequence[str], number: int) -> str:
 
 
 def _unsigned(lines: Sequence[str]) -> Sequence[str]:
-    end = len(lines)
-    for number, line in enumerate(lines):
-        few = len([one for one in lines[number:] if one.strip()]) <= _BELOW
-        if line == "-- " or (few and (line.strip() == "--" or _RULED.fullmatch(line))):
-            end = number
-            break
+    end = next((number for number, line in enumerate(lines) if line == "-- " or _ends(lines, number)), len(lines))
     while end and (not lines[end - 1].strip() or _PHONE.fullmatch(lines[end - 1])):
         end -= 1
     return lines[:end]
+
+
+def _ends(lines: Sequence[str], number: int) -> bool:
+    """Whether a line only looks as if a signature began there, and little enough follows."""
+    if lines[number].strip() != "--" and not _RULED.fullmatch(lines[number]):
+        return False
+    return sum(bool(line.strip()) for line in lines[number:]) <= _BELOW
 
 
 # -- HTML ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def gathered(intake: Intake, waiting: int) -> Iterator[str]:
         if one.failure and any(one.items.values()):
             yield f"  {'':<20} FAILED  {one.failure}"
         for note in one.notes:
-            yield f"  {'':<20} not read: {note}"
+            yield f"  {'':<20} {note}"
     decided = list(intake.ruled.values())
     for word, words in (("accept", "accepted"), ("reject", "turned down")):
         if number := decided.count(word):
