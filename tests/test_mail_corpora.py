@@ -5,8 +5,10 @@ The collections lie beside the repository, in ../shared/corpora; where they are 
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from imap_peer import PASSWORD, USER, dovecot
@@ -70,3 +72,30 @@ def test_none_takes_longer_than_five_seconds() -> None:
                 apart(read_mail, mail, "news@joyfe.example.org", seconds=5)
             except Unreadable as error:
                 assert "took longer" not in error.reason  # noqa: PT017 - what cannot be read is fine, if it is said at once
+
+
+def expected(file: Path) -> dict[str, str]:
+    """Subject, address, name and date as another reader has them, as far as it could read them."""
+    heads = {str(one["name"]): one["value"] for one in json.loads(file.with_suffix(".json").read_text())["parts"][0]["headers"]}
+    subject, sender, date = (heads.get(name) for name in ("subject", "from", "date"))
+    wanted: dict[str, Any] = {"subject": " ".join(subject["Text"].split()) if isinstance(subject, dict) and "Text" in subject else ""}
+    if isinstance(sender, dict) and len(sender.get("Address", {}).get("List", ())) == 1:
+        [one] = sender["Address"]["List"]
+        wanted |= {"address": one.get("address"), "author": one.get("name")}
+    if isinstance(date, dict) and "DateTime" in date:
+        when = date["DateTime"]
+        wanted["date"] = "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}".format(**when)
+    return {key: value for key, value in wanted.items() if value and "\ufffd" not in value}
+
+
+def test_what_another_reader_finds_is_found() -> None:
+    files = [file for file in sorted((CORPORA / "mail-parser").rglob("*.eml")) if file.with_suffix(".json").exists()]
+    wrong, all_of_them = [], 0
+    for file in files:
+        found = read_mail(file.read_bytes(), "news@joyfe.example.org")
+        for key, value in expected(file).items():
+            all_of_them += 1
+            if found[key][: len(value)] != value:  # type: ignore[literal-required]
+                wrong.append((file.name, key, value, found[key]))  # type: ignore[literal-required]
+    print(f"{all_of_them - len(wrong)} of {all_of_them} as expected; not: {wrong}")
+    assert len(wrong) <= all_of_them * 0.02

@@ -146,7 +146,7 @@ def _author(mail: Message) -> tuple[str, str]:
     name, address = parseaddr(written)
     if "@" not in address:
         found = re.search(r"[^\s<>\"',;:]+@[^\s<>\"',;:]+", written)
-        name, address = written.partition("<")[0] if found else written, found[0] if found else ""
+        name, address = written.partition("<")[0], found[0] if found else ""
     name = _one_line(_read(name)).strip("\"' ")
     return ("" if "@" in name else name), _one_line(address)
 
