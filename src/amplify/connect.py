@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
 from amplify import config, instances, online, questions, registry, vault
-from amplify.api import Asset, Checked, Mirror
+from amplify.api import Asset, Channel, Checked, Mirror
 from amplify.cache import digest, write_whole
 from amplify.config import CORE_KEYS, FILE, Plugged, Settings
 from amplify.errors import AmplifyError, Transient
