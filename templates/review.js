@@ -57,6 +57,6 @@
   // What was done is said aloud once the page is there, and reading goes on at the thing that is shown now.
   const said = at("said")?.querySelector("p").textContent;
   if (said) setTimeout(() => (at("aloud").textContent = said), 100);
-  if (!document.activeElement || document.activeElement === document.body) at("top")?.focus({ preventScroll: true });
+  if (document.activeElement === document.body) (document.querySelector("[autofocus]") ?? at("top"))?.focus({ preventScroll: true });
   document.querySelector(".beside [aria-current]")?.scrollIntoView({ block: "nearest" });
 })();

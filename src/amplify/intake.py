@@ -13,7 +13,7 @@ from amplify.errors import AmplifyError, DeliveryError, Unreadable
 from amplify.gather import Gathered
 from amplify.glance import glance
 from amplify.inbox import Filter, Inbox
-from amplify.model import Item, Kind, Offer
+from amplify.model import Content, Item, Kind, Offer
 from amplify.pipeline import Community
 from amplify.review import Reviewer
 
@@ -68,9 +68,10 @@ def _ruled(community: Community, reviewer: Reviewer, found: Sequence[Gathered], 
     return decided
 
 
-def reviewing(community: Community) -> Reviewer:
-    """Who is at this computer, deciding over this inbox now."""
-    content, _ = pipeline.check(community)
+def reviewing(community: Community, content: Content | None = None) -> Reviewer:
+    """Who is at this computer, deciding over this inbox now; `content` where the folder was read already."""
+    if content is None:
+        content, _ = pipeline.check(community)
     settings = community.settings.community
     return Reviewer(
         inbox=Inbox(community.store), content=content, root=community.settings.root, zone=settings.zone, base=settings.url, who=_me(),

@@ -6,7 +6,8 @@
     GET  /KEY/12/edit
 
 Every address holds a key that is new in each run, so that no page elsewhere can guess one; a form is taken from this desk's own
-pages only. Each answer opens the community anew, one at a time: what other commands and editors did meanwhile is seen at once.
+pages only. Each answer opens the record anew, one at a time, and reads what changed in the folder: what
+other commands and editors did meanwhile is seen at once.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from amplify.config import Settings
 from amplify.desk import trouble_of
 from amplify.errors import AmplifyError
 from amplify.localhost import Answer, Local, Request, stamps
-from amplify.model import Item, Kind
+from amplify.model import Content, Item, Kind
 from amplify.pipeline import Clock, Community
 from amplify.render import Renderer, templates
 from amplify.review import PICTURES, Reviewer
 from amplify.review_view import Wanted
 
+_FOLDERS = ("contributions", "editions", "episodes", "events", "members")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{}; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -78,6 +80,7 @@ class ReviewDesk(Local):
         self._said: list[Said] = []
         self._key = secrets.token_urlsafe(16)
         self._rendered: tuple[object, Renderer] | None = None
+        self._read: tuple[object, Content] | None = None
         super().__init__(port, self.answer, "review", forms=True)
         self.address += f"{self._key}/"
 
@@ -106,7 +109,7 @@ class ReviewDesk(Local):
         renderer = self._renderer(community.settings)
         if name == "review.css":
             return Answer(body=renderer.render("review.css.j2", {}).encode(), type="text/css; charset=utf-8")
-        desk = _At(intake.reviewing(community), renderer, Wanted.of(query), f"/{self._key}/", self._say(query))
+        desk = _At(intake.reviewing(community, self._content(community)), renderer, Wanted.of(query), f"/{self._key}/", self._say(query))
         desk.reviewer.inbox.wake(desk.reviewer.now)
         found = _ITEM.fullmatch(name)
         item = desk.reviewer.inbox.item(int(found["number"])) if found else None
@@ -134,6 +137,13 @@ class ReviewDesk(Local):
         if self._rendered is None or self._rendered[0] != key:
             self._rendered = (key, Renderer(settings))
         return self._rendered[1]
+
+    def _content(self, community: Community) -> Content:
+        """What is in the folder, read again when a file of it changed."""
+        key = (community.settings, tuple(stamp for name in _FOLDERS for stamp in stamps(self._root / name)))
+        if self._read is None or self._read[0] != key:
+            self._read = (key, pipeline.check(community)[0])
+        return self._read[1]
 
     def _say(self, query: str) -> Said | None:
         number = parse_qs(query).get("said", [""])[0]
