@@ -67,6 +67,19 @@ Http(Protocol)
     request(method: str, url: str, *, headers: Mapping[str, str] = …, json: Any = None, data: Mapping[str, str] | None = None,
         files: Mapping[str, tuple[str, bytes, str]] | None = None, content: bytes | None = None, accept: Iterable[int] = ()) ->
         Response
+Incoming
+    id: str
+    about: About
+    subject: str
+    author: str
+    address: str
+    date: str
+    form: Literal['html', 'text']
+    body: str
+    pictures: list[Picture]
+    attached: list[str]
+    answers: str
+    token: str
 Kind(StrEnum)
     article resource question answer discussion event celebration challenge project call
 ListedMirror
@@ -165,6 +178,7 @@ SourceKind
     name: str
     options: type[Any]
     make: Callable[[Any, Services], Source]
+    anyone: bool = False
 Stranger(Paused)
     __init__(reason: str, fingerprint: str) -> None
 Traits
@@ -191,6 +205,7 @@ front_matter(data: bytes, file: str) -> tuple[Mapping[str, Any], str]
 hookimpl
 named_header(header: str, name: str, address: str) -> str
 parse_moment(text: str, home: tzinfo) -> datetime
+read_mail(data: bytes, newsletter: str) -> Incoming
 single(deliver: Callable[[Delivery, Message], Receipt], message: Message) -> AbstractContextManager[Callable[[Delivery], Receipt]]
 words_header(header: str, words: str) -> str
 """
@@ -231,7 +246,8 @@ def shape(name: str, thing: Any) -> Iterator[str]:
     elif is_dataclass(thing):
         yield from (f"    {one.name}: {one.type}{default(one)}" for one in fields(thing) if not one.name.startswith("_"))
     else:
-        yield from (f"    {field}: {hint}" for field, hint in vars(thing).get("__annotations__", {}).items() if not field.startswith("_"))
+        hints = vars(thing).get("__annotations__", {}).items()
+        yield from (f"    {field}: {getattr(hint, '__forward_arg__', hint)}" for field, hint in hints if not field.startswith("_"))
     for member, value in sorted(vars(thing).items()):
         made = member == "__init__" and not is_dataclass(thing) and "Protocol" not in bases
         if (made or not member.startswith("_")) and (method := getattr(value, "__wrapped__", value)) and inspect.isfunction(method):
