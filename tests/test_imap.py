@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tests.test_drop_box import drawn
 
 from amplify import connect
 from amplify.incoming import read_mail
+from amplify.testing import SourceSuite
 
 OURS = "<0123456789abcdef0123456789abcdef@joyfe.example.org>"
 HEAD = "From: Amal Haddad <amal@example.org>\nTo: team@joyfe.example.org\nDate: Tue, 17 Nov 2026 18:00:00 +0000\n"
@@ -382,3 +383,21 @@ class TestConnecting:
     def test_another_thing_is_no_server(self, written: str) -> None:
         with pytest.raises(ValueError, match="is no server for incoming mail"):
             connect.read_inbox(written)
+
+
+class TestWhatEverySourcePromises(SourceSuite):
+    kind = "imap"
+    faults = ()
+
+    @pytest.fixture(autouse=True)
+    def _mailbox(self, server: Dovecot, tmp_path: Path) -> None:
+        self.server, self.user, self.there = server, f"{tmp_path.name}@joyfe.example.org", 0
+
+    def options(self) -> Mapping[str, Any]:
+        return {"server": f"imap://127.0.0.1:{self.server.plain}", "username": self.user, "password": PASSWORD}
+
+    def fill(self) -> None:
+        while self.there < self.things:
+            mail = letter(f"Room {self.there}", f"How we mark in room {self.there}.")
+            self.server.put(bytes(mail).replace(b"\n", b"\r\n"), user=self.user)
+            self.there += 1
