@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from tests.interrupter import EVERY_POINT
 
+from amplify import media
 from amplify.apart import Workers
 from amplify.api import Asked, Offer, Response, Services
 from amplify.errors import Permanent, Transient
@@ -51,6 +54,9 @@ def port() -> Iterator[int]:
             if not sock.connect_ex(("127.0.0.1", port)):
                 break
         time.sleep(0.05)
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as first:
+        first.request("GET", "/gzipbomb")  # which is made when it is first asked for, and that takes as long as it takes
+        first.getresponse().read(1)
     yield port
     process.kill()
     assert "SSRF-HIT" not in process.communicate()[1]
@@ -82,7 +88,8 @@ def test_good_blogs_are_read_whatever_the_others_hold(port: int, http: Client, t
     log = logging.getLogger("blogs")
     with Workers() as apart:
         services = Services(
-            name="blogs", folder=tmp_path, cache=tmp_path, clock=lambda: datetime.now(UTC), log=log, http=http, apart=apart
+            name="blogs", folder=tmp_path, cache=tmp_path, clock=lambda: datetime.now(UTC), log=log, http=http, apart=apart,
+            keep=partial(media.keep, root=tmp_path, apart=apart),
         )  # fmt: skip
         source = load(tmp_path, wanted=()).sources["feed"]
         offers = [one for one in source.make(source.options(url=tuple(urls)), services).gather(None) if isinstance(one, Offer)]
