@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from imap_peer import PASSWORD, Dovecot, dovecot
 from smtp_peer import DROP, HANG, Peer, listening
 
 from amplify.testing import AnnouncerSuite, Fault, Reply, Request, SourceSuite
@@ -110,3 +112,48 @@ class TestForm(SourceSuite):
     def answer(self, request: Request) -> Reply:
         answers = "".join(f"Marking in room {number},Joyfully in {number}\n" for number in range(self.things))
         return Reply(body=f"Your idea,How it went\n{answers}".encode(), headers={"Content-Type": "text/csv"})
+
+
+MEETING = """BEGIN:VEVENT\r\nUID:meeting-{0}\r\nDTSTAMP:20261101T000000Z\r\nDTSTART:2026121{0}T190000Z\r\nDTEND:2026121{0}T200000Z
+SUMMARY:Meeting in room {0}\r\nEND:VEVENT\r\n"""
+
+
+class TestCalendar(SourceSuite):
+    kind = "ical"
+
+    def options(self) -> Mapping[str, Any]:
+        return {"file": f"{self.far.url}/teachers.ics"}
+
+    def answer(self, request: Request) -> Reply:
+        events = "".join(MEETING.format(number).replace("\r\n", "\n").replace("\n", "\r\n") for number in range(self.things))
+        calendar = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//x//EN\r\n{events}END:VCALENDAR\r\n"
+        return Reply(body=calendar.encode(), headers={"Content-Type": "text/calendar"})
+
+
+@pytest.fixture(scope="module")
+def mailboxes() -> Iterator[Dovecot]:
+    with dovecot() as running:
+        yield running
+
+
+class TestMailbox(SourceSuite):
+    """A real server, which knows two bad days."""
+
+    kind = "imap"
+    faults = (Fault.UNREACHABLE, Fault.DENIED)
+    put = 0
+
+    @pytest.fixture(autouse=True)
+    def _server(self, mailboxes: Dovecot, tmp_path: Path) -> None:
+        self.server, self.user = mailboxes, f"{tmp_path.name}@joyfe.example.org"
+
+    def options(self) -> Mapping[str, Any]:
+        port = self.far.url.rpartition(":")[2] if self.far.trouble is Fault.UNREACHABLE else self.server.plain
+        password = "canary-wrong" if self.far.trouble is Fault.DENIED else PASSWORD
+        return {"server": f"imap://127.0.0.1:{port}", "username": self.user, "password": password}
+
+    def fill(self) -> None:
+        for number in range(self.put, self.things):
+            head = f"From: Amal <amal@example.org>\r\nMessage-ID: <{number}@example.org>\r\nSubject: Marking in room {number}\r\n"
+            self.server.put(f"{head}\r\nWe tried it in room {number}.\r\n".encode(), user=self.user)
+        self.put = self.things
