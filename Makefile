@@ -24,7 +24,7 @@ types: .venv/ready
 	$(BIN)/mypy
 
 suite: .venv/ready
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 # Publishes killed, stopped and short of disk at every point, and every string of the corpora beside the repository, if they are there: hours.
 long: .venv/ready
