@@ -90,6 +90,9 @@ def event(front: str) -> Files:
         pytest.param(
             SETTINGS.replace('server = "outbox:"\n', ""), "amplify.toml:16: C04", "write server = …", id="an option that is missing"
         ),
+        pytest.param(
+            SETTINGS + '[serve]\nurl = "https://jöin.example.org/"\n', "amplify.toml:22: C05", "in ASCII letters", id="no mail can hold it"
+        ),
         pytest.param(SETTINGS.replace('"public"', '"."'), "amplify.toml:11: C14", "of its own", id="the site over the community"),
         pytest.param(SETTINGS.replace('"public"', '"assets/site"'), "amplify.toml:11: C14", "of its own", id="the site in the assets"),
     ],

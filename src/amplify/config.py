@@ -308,6 +308,11 @@ def _check(settings: Settings, lines: Lines) -> Iterator[Problem]:
         yield lines.problem(
             ("community", "url"), "C05", f"{community.url!r} is no web address", "write it like https://community.example.org/"
         )
+    if settings.serve.url and not (_is_site(settings.serve.url) and settings.serve.url.isascii()):
+        message = f"{settings.serve.url!r} is no address that a mail can hold"
+        yield lines.problem(
+            ("serve", "url"), "C05", message, "write it like https://join.example.org/, in ASCII letters (xn--… for others)"
+        )
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", community.accent):
         yield lines.problem(("community", "accent"), "C05", f"{community.accent!r} is no colour", "write it like #0b6e6e")
     checks: tuple[tuple[tuple[str | int, ...], Callable[[str], object], str], ...] = (
