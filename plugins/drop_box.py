@@ -92,15 +92,18 @@ class DropBox:
 
     def _settled(self) -> Iterator[tuple[str, list[int]]]:
         """Each file that can be read now, by its path below the folder, with its time and size."""
-        now, found = self._services.clock().timestamp(), 0
+        now, found, fresh = self._services.clock().timestamp(), 0, 0
         for folder, folders, files in os.walk(self._root):
             folders[:] = sorted(one for one in folders if not _LEFT_ALONE.fullmatch(one))
             for name in sorted(one for one in files if not _LEFT_ALONE.fullmatch(one)):
                 path = Path(folder) / name
                 state = path.lstat()
                 shown = path.relative_to(self._root).as_posix()
-                if not stat.S_ISREG(state.st_mode) or abs(now - state.st_mtime) < self._options.settle:
+                if not stat.S_ISREG(state.st_mode):
                     self._log.info("%s was left alone", shown)
+                    continue
+                if abs(now - state.st_mtime) < self._options.settle:
+                    fresh += 1
                     continue
                 if trouble := _trouble(shown, state.st_size):
                     self._log.warning("%s: %s", shown, trouble)
@@ -109,6 +112,8 @@ class DropBox:
                 if found > _MOST:
                     raise Unreadable(f"there are more than {_MOST} files in {self._root}; move those away that you decided about")
                 yield shown, [state.st_mtime_ns, state.st_size]
+        if fresh:
+            self._log.warning("changed a moment ago, so left until the next time: %d file%s", fresh, "s" * (fresh > 1))
 
     def _read(self, name: str, limit: int) -> bytes:
         handle = os.open(self._root / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))

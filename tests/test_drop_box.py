@@ -192,10 +192,11 @@ class TestTheFolder:
 
         assert (titles(town), notes(town)) == ([], [])
 
-    def test_what_was_changed_just_now_waits(self, town: Community) -> None:
+    def test_what_was_changed_just_now_waits_and_that_is_said(self, town: Community) -> None:
         town.write({"offers/a.md": "Half a sen"})
 
-        assert gathered(town)["new"] == 0
+        found = gathered(town)
+        assert (found["new"], found["notes"]) == (0, ["changed a moment ago, so left until the next time: 1 file"])
 
     def test_links_never_lead_out_of_it(self, town: Community) -> None:
         put(town, {"a.md": "![x](../secret.jpg) ![y](/secret.jpg) ![z](link.jpg)"}).write({"secret.jpg": drawn(), "away/b.md": "b"})
