@@ -111,7 +111,7 @@ def keys_of(cls: type) -> Mapping[str, tuple[str, str]]:
 
 def plugins_page() -> str:
     """The manual page of each built-in plugin: its docstring, and the options of its kinds."""
-    found = registry.load(DOCS, wanted=())
+    found = registry.load(DOCS)
     pages = (f"## {one.name}\n\n{one.manual}\n\n{_options(one)}".rstrip() for one in found.plugins if one.origin == "built in")
     return "\n\n".join(pages)
 

@@ -110,6 +110,13 @@ class TestFinding:
 
         assert [one.name for one in registry.load(community().root, wanted={"email"}).plugins if one.origin == "installed"] == []
 
+    @pytest.mark.parametrize("wanted", ["email", "folder", "sftp", "ical"])
+    def test_only_what_a_community_uses_is_loaded(self, community: Make, wanted: str) -> None:
+        root = community().root
+        every, few = registry.load(root), registry.load(root, wanted={wanted})
+
+        assert {one.name for one in few.plugins} == {one.name for one in every.plugins if wanted in {kind.name for kind in one.kinds}}
+
     def test_a_copy_of_a_built_in_plugin_is_the_built_in_one(self, community: Make) -> None:
         made = community({"plugins/email.py": (ROOT / "plugins" / "email.py").read_bytes()})
 

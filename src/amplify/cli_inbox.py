@@ -10,9 +10,15 @@ import click
 
 from amplify.cli_base import Context, as_json, progress, show_json, show_lines
 from amplify.errors import AmplifyError
-from amplify.model import Kind
 
-_KINDS = click.Choice([str(kind) for kind in Kind])
+
+def _kind(context: click.Context, option: click.Parameter, value: str | None) -> Any:  # noqa: ARG001 - what click hands over
+    """The kind that somebody names; the model is heavy, and `--help` does without."""
+    from amplify.model import Kind
+
+    if value and value not in map(str, Kind):
+        raise click.BadParameter(f"{value!r} is none; write {', '.join(Kind)}")
+    return Kind(value) if value else None
 
 
 @click.command()
@@ -40,10 +46,10 @@ def gather(context: Context, names: tuple[str, ...], json_: bool) -> None:
 @click.command()
 @click.argument("what", metavar="URL-or-TEXT")
 @click.option("--from", "author", default="", metavar="NAME", help="Who offered it.")
-@click.option("--kind", type=_KINDS, help="What it is.")
+@click.option("--kind", callback=_kind, metavar="K", help="What it is, like question or celebration.")
 @as_json
 @click.pass_obj
-def add(context: Context, what: str, author: str, kind: str | None, json_: bool) -> None:
+def add(context: Context, what: str, author: str, kind: Any, json_: bool) -> None:
     """Put one thing that reached you by hand into the inbox.
 
     \b
@@ -52,7 +58,7 @@ def add(context: Context, what: str, author: str, kind: str | None, json_: bool)
     from amplify import intake, pipeline, say_inbox
 
     with pipeline.opened(context.root) as community:
-        item = intake.add(community, what, author, Kind(kind) if kind else None)
+        item = intake.add(community, what, author, kind)
     if json_:
         show_json(say_inbox.inbox_json([item])["offers"][0])
         return
@@ -72,7 +78,7 @@ def add(context: Context, what: str, author: str, kind: str | None, json_: bool)
 @click.option("--reason", default="", metavar="R", help="Why it is left out, or held.")
 @click.option("--until", metavar="DATE", help="Until when it is held, like 2026-12-01.")
 @click.option("--section", default="", help="Under which heading it goes.")
-@click.option("--kind", type=_KINDS, help="What it is, if that is not what was guessed.")
+@click.option("--kind", callback=_kind, metavar="K", help="What it is, if that is not what was guessed.")
 @click.option("--consent", type=click.Choice(["yes", "no"]), help="Whether its author agreed to be named.")
 @click.option("--licence", default="", help="How others may use it, like CC BY 4.0.")
 @click.option("--port", type=int, default=8001, show_default=True, metavar="P", help="Where the desk answers on this machine.")
@@ -126,7 +132,7 @@ def _decided(community: Any, name: str, asked: Mapping[str, Any]) -> str:
     reviewer = intake.reviewing(community)
     item = reviewing.named(reviewer.inbox, name)
     if name in asked["accept"]:
-        kind = Kind(asked["kind"]) if asked["kind"] else None
+        kind = asked["kind"]
         consent = {"yes": True, "no": False}.get(asked["consent"])
         file = reviewer.accept(item, section=asked["section"], kind=kind, consent=consent, licence=asked["licence"])
         return f'Accepted "{item.offer.title}": {file.as_posix()}'

@@ -174,7 +174,7 @@ class Prepared:
 def channels(community: Community) -> tuple[Instance, ...]:
     """The channels of the settings, ready to work. Raises FolderError."""
     settings = community.settings
-    kinds = registry.load(settings.root, settings.disable, {table.plugin for table in settings.channel})
+    kinds = registry.load(settings.root, settings.disable, {table.plugin for table in (*settings.channel, *settings.source)})
     return instances.channels(settings, kinds, lending(community))
 
 

@@ -62,22 +62,28 @@ class Registry:
 
 
 def load(root: Path, disable: Iterable[str] = (), wanted: Iterable[str] | None = None) -> Registry:
-    """The registry of a community. With `wanted`, installed plugins are only looked at when a wanted kind is still missing.
+    """The registry of a community. With `wanted`, other plugins are only looked at when a wanted kind is still missing.
 
     Raises FolderError where two plugins have one name or offer one kind.
     """
     skip = frozenset(disable)
-    plugins = list(_built_in(skip))
+    named = None if wanted is None else frozenset(wanted)
+    built_in = [name for name in _names_built_in() if name not in skip]
+    first = [name for name in built_in if named is None or named & {name, _OFFERS.get(name)}]
+    plugins = [_built_in(name) for name in first]
     plugins += _own(root / "plugins", skip)
-    if wanted is None or not set(wanted) <= {kind.name for plugin in plugins for kind in plugin.kinds}:
+    if named is None or not named <= {kind.name for plugin in plugins for kind in plugin.kinds}:
+        plugins += [_built_in(name) for name in built_in if name not in first]
         plugins += _installed(skip, {plugin.name: plugin for plugin in plugins})
     return Registry(plugins=tuple(plugins), channels=_kinds(plugins, "channels"), sources=_kinds(plugins, "sources"))
 
 
-def _built_in(skip: frozenset[str]) -> Iterator[Plugin]:
-    for name in _names_built_in():
-        if name not in skip:
-            yield _loaded(name, "built in", str(_built_in_file(name)), partial(importlib.import_module, f"amplify.plugins.{name}"))
+_OFFERS = {"drop_box": "folder"}
+"""What a built-in plugin offers that is not called as its file is."""
+
+
+def _built_in(name: str) -> Plugin:
+    return _loaded(name, "built in", str(_built_in_file(name)), partial(importlib.import_module, f"amplify.plugins.{name}"))
 
 
 def _names_built_in() -> list[str]:
