@@ -6,6 +6,7 @@ Here stand the commands that everybody uses; the others stand in modules of thei
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -352,6 +353,7 @@ def completion(shell: str) -> None:
 
 
 def main() -> None:
-    """The command `amplify`."""
+    """The command `amplify`. Most values that it makes live to its end, so looking for those that do not is rarely worth it."""
+    gc.set_threshold(100_000, 20, 100)
     assert isinstance(cli, Amplify)  # noqa: S101 - its class is given above
     sys.exit(cli.run(sys.argv[1:]))
