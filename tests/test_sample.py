@@ -65,7 +65,8 @@ def test_a_second_run_has_nothing_to_do_and_changes_no_byte(demo: Community) -> 
 
     ran = demo.publish(NOW)
 
-    assert ran.out.startswith("Nothing to do: the website is up to date, and everything that was due has gone.")
+    said = "Nothing to do: the website is up to date, and everything that was due has gone.\nSTAYS  The last bell (draft)\n"
+    assert ran.out.startswith(said)
     assert contents(demo.root) == before
 
 

@@ -340,6 +340,8 @@ def test_the_report_names_what_is_there_and_what_to_do_next() -> None:
         "Next, in this order:\n"
         "  cd joyfe\n"
         "  amplify preview           see the sample as mail and as a page, in your browser\n"
+        "  amplify connect email     once, about ten minutes: which mailbox sends your newsletter\n"
+        "  amplify test --to YOU     sends the sample to that address and to nobody else\n"
         "  amplify subscribers add   puts a person on your list\n"
         "  amplify publish           shows what would happen, and asks before what cannot be taken back\n"
         "Nobody is on your list yet. Nothing leaves until you say yes to  amplify publish."

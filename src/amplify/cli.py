@@ -250,7 +250,9 @@ def publish(
         prepared = pipeline.prepare(community, options)
         if not json_:
             show_lines(
-                [say.quiet(prepared.plan)] if pipeline.idle(prepared) else say.plan(prepared, community.settings, community.store.people())
+                say.quiet(prepared.plan, community.settings)
+                if pipeline.idle(prepared)
+                else say.plan(prepared, community.settings, community.store.people())
             )
             looks = (prepared.look, *keeping.risks(community.settings, community.store.path))
             show_lines(f"LOOK  {look}" for look in looks if look)

@@ -17,7 +17,7 @@ def _kind(context: click.Context, option: click.Parameter, value: str | None) ->
     from amplify.model import Kind
 
     if value and value not in map(str, Kind):
-        raise click.BadParameter(f"{value!r} is none; write {', '.join(Kind)}")
+        raise click.BadParameter(f"{value!r} is no kind; write one of {', '.join(Kind)}")
     return Kind(value) if value else None
 
 

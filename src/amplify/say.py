@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -203,12 +204,10 @@ def question(shown: Plan) -> str:
     return f"To publish, type {irrevocable(shown)}. Enter alone stops here and nothing leaves.  > "
 
 
-def quiet(shown: Plan) -> str:
-    """What there is to say when there is nothing to do."""
-    waits = [held for held in shown.held if held.reason in ("draft", "future", "quiet", "audience empty")]
-    return "Nothing to do: the website is up to date, and everything that was due has gone." + (
-        f" {count(len(waits), 'thing waits', 'things wait')}." if waits else ""
-    )
+def quiet(shown: Plan, settings: Settings) -> Iterator[str]:
+    """What there is to say when there is nothing to do: what stays is named as in a plan, but for the archive."""
+    yield "Nothing to do: the website is up to date, and everything that was due has gone."
+    yield from _stays(replace(shown, held=tuple(held for held in shown.held if held.reason != "archive")), settings)
 
 
 # -- what was done -------------------------------------------------------------------------------------------------

@@ -164,6 +164,8 @@ def report(root: Path, made: Iterable[Path | PurePosixPath]) -> str:
         _row(
             "amplify preview", "see the sample as mail and as a page, in your browser" if edition else "see your website, in your browser"
         ),
+        _row("amplify connect email", "once, about ten minutes: which mailbox sends your newsletter") if edition else "",
+        _row("amplify test --to YOU", "sends the sample to that address and to nobody else") if edition else "",
         _row("amplify subscribers add", "puts a person on your list") if edition else "",
         _row("amplify publish", "shows what would happen, and asks before what cannot be taken back"),
     ]
